@@ -1,0 +1,19 @@
+namespace OpenReadings.Events;
+
+/// <summary>Somebody signed up. Exchange <c>identity.events</c>.</summary>
+/// <param name="UserId">The new account, which is also the person's id in every service.</param>
+/// <param name="CreatedAt">When the account was made.</param>
+public sealed record AccountCreated(Guid UserId, DateTimeOffset CreatedAt) : IEvent
+{
+    public static string Type => "account.created.v1";
+    public string Subject => UserId.ToString();
+}
+
+/// <summary>Somebody deleted their account: every service forgets the person. Exchange <c>identity.events</c>.</summary>
+/// <param name="UserId">The person to forget.</param>
+/// <param name="DeletedAt">When the account was deleted.</param>
+public sealed record AccountDeleted(Guid UserId, DateTimeOffset DeletedAt) : IEvent
+{
+    public static string Type => "account.deleted.v1";
+    public string Subject => UserId.ToString();
+}
