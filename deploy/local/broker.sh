@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # A private RabbitMQ on loopback, wholly inside one folder; system instances are not touched.
-#   broker.sh start DIR PORT [DEFINITIONS]    uses PORT, PORT + 1 (Erlang's distribution) and PORT + 2 (its port mapper)
+#   broker.sh start DIR PORT [DEFINITIONS]    AMQP on PORT, management on PORT + 10000; Erlang takes PORT + 1 and PORT + 2
 #   broker.sh stop DIR | kill DIR             orderly, or as a crash would
 #   broker.sh ctl DIR [ARG ...]               rabbitmqctl
 # Without DEFINITIONS (users, vhosts and rights as JSON) it has one administrator, whose address DIR/uri holds. Started
-# again on the same folder it has everything it had. MANAGEMENT_PORT=… turns the management pages on.
+# again on the same folder it has everything it had.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/secrets.sh"
 binaries=/usr/lib/rabbitmq/bin
@@ -24,7 +24,7 @@ start() {
   ! alive "$dir/pid" || return 0
   [[ -x $binaries/rabbitmq-server ]] || die "RabbitMQ is not installed: ./dev install"
   finish "$dir/epmd.pid" TERM 5
-  for next in "$port" $((port + 1)) $((port + 2)); do
+  for next in "$port" $((port + 1)) $((port + 2)) $((port + 10000)); do
     ! listening "$next" >/dev/null || die "Port $next (RabbitMQ) is taken by $(holder "$next")."
   done
   become rabbitmq
@@ -39,12 +39,16 @@ start() {
   fi
   # From a file, all at once: each call of rabbitmqctl would start another Erlang for seconds.
   cp "$definitions" "$dir/home/definitions.json"
-  printf '%s.\n' "${MANAGEMENT_PORT:+[rabbitmq_management]}" | sed 's/^\.$/[]./' >"$dir/enabled_plugins"
-  {
-    printf 'listeners.tcp.1 = 127.0.0.1:%s\nload_definitions = %s\n' "$port" "$dir/home/definitions.json"
-    printf 'disk_free_limit.absolute = 50MB\nvm_memory_high_watermark.absolute = 1GB\nlog.console.level = info\n'
-    [[ -z ${MANAGEMENT_PORT-} ]] || printf 'management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = %s\n' "$MANAGEMENT_PORT"
-  } >"$dir/rabbitmq.conf"
+  echo '[rabbitmq_management].' >"$dir/enabled_plugins"
+  cat >"$dir/rabbitmq.conf" <<END
+listeners.tcp.1 = 127.0.0.1:$port
+management.tcp.ip = 127.0.0.1
+management.tcp.port = $((port + 10000))
+load_definitions = $dir/home/definitions.json
+disk_free_limit.absolute = 50MB
+vm_memory_high_watermark.absolute = 1GB
+log.console.level = info
+END
   mkdir -p "$dir/mnesia"
   ((EUID)) || chown -R rabbitmq: "$dir/home" "$dir/mnesia" "$dir/enabled_plugins" "$dir/rabbitmq.conf"
   open_to rabbitmq "$dir" || die "The user rabbitmq cannot enter $dir: one of the folders above it is closed to others."
@@ -52,7 +56,7 @@ start() {
   environment "$dir" "$port"; cd "$dir/home"
   launch "$dir/epmd.pid" "$dir/log" "${run_as[@]}" epmd -address 127.0.0.1 -port "$ERL_EPMD_PORT"
   launch "$dir/pid" "$dir/log" "${run_as[@]}" "$binaries/rabbitmq-server"
-  until_ready 90 "$dir/pid" "$dir/log" RabbitMQ listening "$port"
+  until_ready 90 "$dir/pid" "$dir/log" RabbitMQ listens_to "$port" $((port + 10000))
 }
 
 case ${1-} in

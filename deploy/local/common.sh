@@ -78,15 +78,17 @@ holder() {
   else printf "another user's process"; fi
 }
 
-# free_ports COUNT prints the first of that many neighbouring free ports, below those the system gives to clients.
-free_ports() {
+listens_to() { local port; for port in "$@"; do listening "$port" >/dev/null || return 1; done; }
+
+# free_port OFFSET... prints a port that is free, as are those at the offsets from it; all below those given to clients.
+free_port() {
   local port turn next
   for ((turn = 0; turn < 100; turn++)); do
-    port=$((10000 + (RANDOM * 32768 + RANDOM) % 20000))
-    for ((next = port; next < port + $1; next++)); do listening "$next" >/dev/null && continue 2; done
+    port=$((10000 + (RANDOM * 32768 + RANDOM) % 12000))
+    for next in 0 "$@"; do ! listening $((port + next)) >/dev/null || continue 2; done
     printf '%s' "$port"; return
   done
-  die "There are no free ports between 10000 and 30000."
+  die "There is no free port between 10000 and 22000."
 }
 
 # open_to ACCOUNT DIR: can the account of a server get there at all? (A checkout under /root is closed to them.)

@@ -3,7 +3,7 @@
 base=${OPENREADINGS_PORT_BASE:-$(cat .dev/port-base 2>/dev/null || echo 7100)}
 shift_by=$((base - 7100))
 declare -A port=([edge]=$base [identity]=$((base + 1)) [readings]=$((base + 2)) [catalog]=$((base + 3)) [sync]=$((base + 4))
-  [postgres]=$((7432 + shift_by)) [broker]=$((7672 + shift_by)) [management]=$((17672 + shift_by)))
+  [postgres]=$((7432 + shift_by)) [broker]=$((7672 + shift_by)))
 edge=http://127.0.0.1:$base
 servers=.dev/servers
 
@@ -67,8 +67,7 @@ start_servers() {
   running postgres && running broker && return
   say "Starting PostgreSQL (${port[postgres]}) and RabbitMQ (${port[broker]})"
   deploy/local/postgres.sh start "$PWD/$servers/postgres" "${port[postgres]}" & starting_postgres=$!
-  MANAGEMENT_PORT=${port[management]} \
-    deploy/local/broker.sh start "$PWD/$servers/broker" "${port[broker]}" "$PWD/.dev/secrets/broker.json" & starting_broker=$!
+  deploy/local/broker.sh start "$PWD/$servers/broker" "${port[broker]}" "$PWD/.dev/secrets/broker.json" & starting_broker=$!
 }
 wait_for_servers() {
   wait "${starting_postgres-}" || die "PostgreSQL did not start."
@@ -163,24 +162,14 @@ start_service() {
 }
 
 start_edge() {
-  local dir=$PWD/$servers/edge run_as name text
-  mkdir -p "$dir"
-  text=$(<deploy/edge/nginx.conf)
-  declare -A value=([EDGE_LISTEN]=127.0.0.1:$base [EDGE_STATE]=$dir)
-  for name in "${services[@]}"; do value[${name^^}]=127.0.0.1:${port[$name]}; done
-  for name in "${!value[@]}"; do text=${text//"\${$name}"/"${value[$name]}"}; done
-  write "$dir/nginx.conf" 644 <<<"$text"
-  if running edge && [[ ! $dir/nginx.conf -nt $dir/pid ]]; then return; fi
-  say "Starting the edge ($base)"
-  finish "$dir/pid" QUIT 10
-  become www-data; ((EUID)) || chown www-data: "$dir"
-  launch "$dir/pid" "$dir/log" "${run_as[@]}" nginx -e stderr -c "$dir/nginx.conf" -g 'daemon off;'
-  until_ready 20 "$dir/pid" "$dir/log" nginx curl -fsS -m 5 "$edge/" || die "The edge did not start."
+  running edge || say "Starting the edge ($base)"
+  deploy/local/edge.sh start "$PWD/$servers/edge" "$base" $(for name in "${services[@]}"; do echo "127.0.0.1:${port[$name]}"; done) \
+    || die "The edge did not start."
 }
 
 stop_all() {
   local name
-  finish "$(pid_file edge)" TERM 5
+  finish "$(pid_file edge)" TERM 10
   for name in "${services[@]}"; do finish "$(pid_file "$name")" TERM 40 & done; wait
   [[ ! -e $servers ]] || { deploy/local/broker.sh stop "$servers/broker"; deploy/local/postgres.sh stop "$servers/postgres"; }
 }

@@ -63,11 +63,11 @@ sum_up() {
 start_throwaway() {
   local dir=$1 turn
   for turn in 1 2 3; do
-    if deploy/local/postgres.sh start "$dir/postgres" "$(free_ports 1)" throwaway; then break; fi
+    if deploy/local/postgres.sh start "$dir/postgres" "$(free_port)" throwaway; then break; fi
     ((turn < 3)) || return 1
   done &
   for turn in 1 2 3; do
-    if deploy/local/broker.sh start "$dir/broker" "$(free_ports 3)"; then break; fi
+    if deploy/local/broker.sh start "$dir/broker" "$(free_port 1 2 10000)"; then break; fi
     deploy/local/broker.sh kill "$dir/broker"; rm -rf "$dir/broker"
     ((turn < 3)) || return 1
   done
@@ -81,4 +81,18 @@ stop_throwaway() {
   deploy/local/broker.sh kill "$1/broker"
   deploy/local/postgres.sh kill "$1/postgres"
   rm -rf "$1"
+}
+
+# test_servers [stop]: the same servers for tests out of an editor; prints the settings for it.
+test_servers() {
+  local dir=$PWD/$servers/test
+  install_packages; make_room
+  case ${1-start} in
+    start)
+      alive "$dir/broker/pid" && alive "$dir/postgres/pid" || start_throwaway "$dir"
+      say "export OPENREADINGS_TEST_POSTGRES='$(<"$dir/postgres/connection")'" \
+        "export OPENREADINGS_TEST_RABBITMQ='$(<"$dir/broker/uri")'" ;;
+    stop) deploy/local/broker.sh kill "$dir/broker"; deploy/local/postgres.sh kill "$dir/postgres"; rm -rf "$dir" ;;
+    *) die "./dev servers [stop]" ;;
+  esac
 }
