@@ -96,28 +96,16 @@ bootstrap() {
   newer bootstrapped db/bootstrap.sql .dev/secrets/passwords "$servers/postgres/password" || return 0
   say "Making roles and databases"
   for service in "${services[@]}"; do
-    (secrets=.dev/secrets; with_passwords "$service" superuser -X -q -f db/bootstrap.sql)
+    (export_passwords .dev/secrets "$service"; superuser -X -q -f db/bootstrap.sql)
   done
   stamp "$begun" bootstrapped
 }
-with_passwords() {
-  local service=$1; shift
-  export SERVICE=$service DATABASE=$service MIGRATOR_PASSWORD APP_PASSWORD RELAY_PASSWORD BACKUP_PASSWORD READONLY_PASSWORD
-  MIGRATOR_PASSWORD=$(password "${service}_migrator"); APP_PASSWORD=$(password "${service}_app")
-  RELAY_PASSWORD=$(password "${service}_relay"); BACKUP_PASSWORD=$(password "${service}_backup")
-  READONLY_PASSWORD=$(password "${service}_readonly")
-  "$@"
-}
-
-migrate() { dotnet db/migrator/bin/Release/net10.0/migrate.dll "$@"; }
+migrate() { SECRETS_DIRECTORY=${SECRETS_DIRECTORY:-.dev/secrets/migrate} dotnet db/migrator/bin/Release/net10.0/migrate.dll "$@"; }
 migrate_all() {
-  local begun=$EPOCHSECONDS service
+  local begun=$EPOCHSECONDS
   newer migrated db/scripts db/repeatable .dev/stamps/bootstrapped || return 0
-  for service in "${services[@]}"; do
-    say "Migrating $service"
-    SECRETS_DIRECTORY=.dev/secrets/migrate/$service migrate up --service "$service" >".dev/log/migrate-$service.log" 2>&1 \
-      || { cat ".dev/log/migrate-$service.log" >&2; die "Migrating $service failed."; }
-  done
+  say "Migrating the databases"
+  migrate up --service all >.dev/log/migrate.log 2>&1 || { cat .dev/log/migrate.log >&2; die "The migration failed."; }
   stamp "$begun" migrated
 }
 

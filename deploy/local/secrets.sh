@@ -12,14 +12,14 @@ connection() { printf 'Host=%s;Port=%s;Database=%s;Username=%s_%s;Password=%s\n'
   "$(password "$1_$2")"; }
 
 # make_secrets DIR POSTGRES BROKER (both host:port): DIR/<service> holds one file for each key, named as the configuration
-# names it; DIR/migrate/<service> what only the migration may know; DIR/broker.json and DIR/watcher the broker's users.
+# names it; DIR/migrate what only the migration may know; DIR/broker.json and DIR/watcher the broker's users.
 make_secrets() {
   local secrets=$1 postgres=$2 broker=$3 service
   mkdir -p "$secrets"; chmod 700 "$secrets"
   for service in "${services[@]}"; do
     connection "$service" app | write "$secrets/$service/ConnectionStrings__app"
     connection "$service" relay | write "$secrets/$service/ConnectionStrings__relay"
-    connection "$service" migrator | write "$secrets/migrate/$service/ConnectionStrings__migrator"
+    connection "$service" migrator | write "$secrets/migrate/ConnectionStrings__${service}_migrator"
     password "${service}_backup" >/dev/null; password "${service}_readonly" >/dev/null
     printf 'amqp://%s:%s@%s/openreadings\n' "$service" "$(password "broker_$service")" "$broker" | write "$secrets/$service/Broker"
   done
@@ -28,6 +28,14 @@ make_secrets() {
   password client_sync | write "$secrets/sync/Identity__ClientSecret"
   printf 'username:watcher\npassword:%s\n' "$(password broker_watcher)" | write "$secrets/watcher"
   broker_definitions | write "$secrets/broker.json"
+}
+
+# export_passwords DIR SERVICE: for db/bootstrap.sql, which takes them from the environment.
+export_passwords() {
+  local secrets=$1
+  export SERVICE=$2 DATABASE=$2 MIGRATOR_PASSWORD APP_PASSWORD RELAY_PASSWORD BACKUP_PASSWORD READONLY_PASSWORD
+  MIGRATOR_PASSWORD=$(password "$2_migrator"); APP_PASSWORD=$(password "$2_app"); RELAY_PASSWORD=$(password "$2_relay")
+  BACKUP_PASSWORD=$(password "$2_backup"); READONLY_PASSWORD=$(password "$2_readonly")
 }
 
 # Each service may touch what bears its name and listen to everybody's events; who watches has queues of their own and no more.
