@@ -70,43 +70,44 @@ start_servers() {
   deploy/local/broker.sh start "$PWD/$servers/broker" "${port[broker]}" "$PWD/.dev/secrets/broker.json" & starting_broker=$!
 }
 wait_for_servers() {
-  wait "${starting_postgres-}" || die "PostgreSQL did not start."
-  wait "${starting_broker-}" || die "RabbitMQ did not start."
+  [[ ${starting_postgres-} ]] || return 0
+  wait "$starting_postgres" || die "PostgreSQL did not start."
+  wait "$starting_broker" || die "RabbitMQ did not start."
 }
 
-# newer STAMP PATH...: has anything there changed since the stamp was made?
-newer() {
-  local stamp=.dev/stamps/$1; shift
-  [[ ! -e $stamp ]] || [[ $(find "$@" \( -name bin -o -name obj \) -prune -o -newer "$stamp" -print -quit 2>/dev/null) ]]
+# changed NAME PATH...: are the files there others than when the step of that name was last done? done_with NAME says it is.
+declare -A seen
+changed() {
+  local name=$1; shift
+  seen[$name]=$(find "$@" \( -name bin -o -name obj \) -prune -o -type f -printf '%p %s %T@\n' 2>/dev/null | sort | cksum)
+  [[ ${seen[$name]} != "$(cat ".dev/stamps/$name" 2>/dev/null)" ]]
 }
-stamp() { mkdir -p .dev/stamps; touch -d "@$1" ".dev/stamps/$2"; }
+done_with() { printf '%s' "${seen[$1]}" >".dev/stamps/$1"; }
 
 build_platform() {
-  local begun=$EPOCHSECONDS
-  newer built services db/migrator db/scripts Directory.*.props global.json deploy/local/platform.slnf || return 0
+  changed build services db/migrator db/scripts Directory.*.props global.json deploy/local/platform.slnf || return 0
   say "Building"
   build deploy/local/platform.slnf
-  stamp "$begun" built
+  done_with build
 }
 
 superuser() { deploy/local/postgres.sh psql "$servers/postgres" "$@"; }
 
 bootstrap() {
-  local begun=$EPOCHSECONDS service
-  newer bootstrapped db/bootstrap.sql .dev/secrets/passwords "$servers/postgres/password" || return 0
+  local service
+  changed bootstrap db/bootstrap.sql .dev/secrets/passwords "$servers/postgres/password" || return 0
   say "Making roles and databases"
   for service in "${services[@]}"; do
     (export_passwords .dev/secrets "$service"; superuser -X -q -f db/bootstrap.sql)
   done
-  stamp "$begun" bootstrapped
+  done_with bootstrap
 }
 migrate() { SECRETS_DIRECTORY=${SECRETS_DIRECTORY:-.dev/secrets/migrate} dotnet db/migrator/bin/Release/net10.0/migrate.dll "$@"; }
 migrate_all() {
-  local begun=$EPOCHSECONDS
-  newer migrated db/scripts db/repeatable .dev/stamps/bootstrapped || return 0
+  changed migration db/scripts db/repeatable .dev/stamps/bootstrap || return 0
   say "Migrating the databases"
   migrate up --service all >.dev/log/migrate.log 2>&1 || { cat .dev/log/migrate.log >&2; die "The migration failed."; }
-  stamp "$begun" migrated
+  done_with migration
 }
 
 # Services run from copies, so that a build (of ./dev test, say) never changes a program while it runs. Only what differs
@@ -202,7 +203,7 @@ watch() {
   running broker || die "RabbitMQ is not running: ./dev up"
   for service in ${1:-${services[@]}}; do
     amqp-consume --server=127.0.0.1 --port="${port[broker]}" --vhost=openreadings --authfile=.dev/secrets/watcher \
-      -q "watch.$service.$$" -x -e "$service.events" -r "${2:-#}" jq -c --unbuffered . &
+      -q "watch.$service.$$" -x -e "$service.events" -r "${2:-#}" -- jq -c . &
   done
   wait
 }
