@@ -33,7 +33,8 @@ install_packages() {
 # The packages bring system services that would listen to the world. We want their programs only: nothing is started now
 # (policy-rc.d), nothing with the next boot (update-rc.d), and no cluster is made that nobody asked for.
 quiet_install() {
-  local policy=/usr/sbin/policy-rc.d cluster=/etc/postgresql-common/createcluster.d/openreadings.conf made=() service
+  local policy=/usr/sbin/policy-rc.d cluster=/etc/postgresql-common/createcluster.d/openreadings.conf service
+  made=()
   export DEBIAN_FRONTEND=noninteractive
   trap 'rm -f "${made[@]}"' EXIT
   [[ -e $policy ]] || { printf '#!/bin/sh\nexit 101\n' >"$policy"; chmod +x "$policy"; made+=("$policy"); }
