@@ -85,7 +85,7 @@ stop_throwaway() {
 
 # test_servers [stop]: the same servers for tests out of an editor; prints the settings for it.
 test_servers() {
-  local dir=$PWD/$servers/test
+  local dir=$servers/test
   install_packages; make_room
   case ${1-start} in
     start)
