@@ -142,6 +142,10 @@ public static class Atoms
     /// <summary>Every atom, in the order of its definition.</summary>
     public static IReadOnlyCollection<Atom> All => Defined.Values;
 
+    /// <summary>Every prefix, from the largest to the smallest.</summary>
+    public static IEnumerable<string> AllPrefixes =>
+        Prefixes.OrderByDescending(prefix => prefix.Value).Select(prefix => prefix.Key);
+
     internal static Atom? Find(string code) => Defined.GetValueOrDefault(code);
 
     private static void Base(string code, string name, Dimension dimension, bool metric = false) =>
