@@ -44,8 +44,10 @@ public static class SignUp
             return Problems.Of(StatusCodes.Status400BadRequest, "validation-failed", "Some fields are not valid.", broken);
 
         var hash = await passwords.HashAsync(wanted.Password!, ct);
+        var now = clock.GetUtcNow();
+        now = now.AddTicks(-(now.Ticks % TimeSpan.TicksPerMicrosecond));      // as exact as the database keeps it
         var account = new Response(
-            Guid.CreateVersion7(), email.Text, wanted.Name, wanted.TimeZone ?? ProfileRules.DefaultTimeZone, clock.GetUtcNow());
+            Guid.CreateVersion7(now), email.Text, wanted.Name, wanted.TimeZone ?? ProfileRules.DefaultTimeZone, now);
         await using var db = await database.BeginAsync(account.AccountId, ct);
         var made = await db.ExecuteAsync(
             """

@@ -1,5 +1,6 @@
 using System.Buffers.Text;
 using System.Text;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using OpenReadings.Identity.Keys;
@@ -27,6 +28,7 @@ public sealed class TokenIssuer(KeyRing keys, IConfiguration config, TimeProvide
     private static readonly JsonSerializerOptions Compact = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,  // "at+jwt" and not "at\u002Bjwt": no page ever shows it
     };
 
     /// <summary>The public name of this issuer, exactly as its tokens and its discovery document say it.</summary>
