@@ -68,7 +68,7 @@ public static class Requests
     }
 
     public static async Task<JsonElement> JsonAsync(this HttpResponseMessage response) =>
-        await response.Content.ReadFromJsonAsync<JsonElement>(TestContext.Current.CancellationToken);
+        JsonDocument.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).RootElement;
 
     /// <summary>The problem, whose status and type are as expected.</summary>
     public static async Task<Problem> RefusedAsync(this Task<HttpResponseMessage> answer, HttpStatusCode status, string type)

@@ -17,7 +17,7 @@ public sealed record Account(
 
     public const string Select =
         """
-        select user_id, email, name, time_zone, created_at, changed_at, signed_up_again_at
+        select user_id as account_id, email, name, time_zone, created_at, changed_at as password_changed_at, signed_up_again_at
         from accounts
         join passwords using (user_id)
         """;

@@ -22,7 +22,7 @@ public static class ChangePassword
         ProblemItem[] broken = [.. PasswordRules.Broken(change.NewPassword, "/new_password")];
         if (broken.Length > 0)
             return Problems.Of(StatusCodes.Status400BadRequest, "validation-failed", "The new password breaks rules.", broken);
-        if (await database.ReadAsync<string>(user, "select hash from passwords", null, ct) is not [var was]) return Account.Gone();
+        if (await StoredPassword.OfAsync(user, database, ct) is not { Hash: var was }) return Account.Gone();
         if (!await passwords.IsRightAsync(was, change.CurrentPassword, ct)) return Account.WrongPassword();
 
         var hash = await passwords.HashAsync(change.NewPassword!, ct);

@@ -22,7 +22,7 @@ public static class DeleteAccount
         [FromBody] Request request, CurrentUser user, Database database, PasswordHasher passwords, TimeProvider clock,
         CancellationToken ct)
     {
-        if (await database.ReadAsync<string>(user, "select hash from passwords", null, ct) is not [var hash]) return Account.Gone();
+        if (await StoredPassword.OfAsync(user, database, ct) is not { Hash: var hash }) return Account.Gone();
         if (!await passwords.IsRightAsync(hash, request.Password, ct)) return Account.WrongPassword();
 
         await using var db = await database.BeginAsync(user, ct);

@@ -33,8 +33,8 @@ public static class RefreshLogin
         await db.ExecuteAsync("select from logins where login_id = @LoginId for update", family);
         var found = await db.FindAsync<Presented>(
             """
-            select client_id, scope, authenticated_at, used_at is not null,
-                ended_at is not null or expires_at <= now() or issued_at <= now() - interval '30 days'
+            select client_id, scope, authenticated_at, used_at is not null as is_used,
+                ended_at is not null or expires_at <= now() or issued_at <= now() - interval '30 days' as is_over
             from refresh_tokens
             join logins using (user_id, login_id)
             where token_hash = @presented
