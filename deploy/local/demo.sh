@@ -29,6 +29,14 @@ curl -s -H "$auth" "$edge/readings/v1/series/buckets?type=heart_rate&bucket=1d&t
 # what arrived at the AMQP client meanwhile
 sleep 1; jq -c '[.type, .data.metric, .data.count]' .dev/events.log; kill $watcher
 
+# what an electricity meter showed, as its owner wrote it down: semicolons, decimal commas, the time of day in a column of its own
+meter=$(curl -s -H "$auth" "$edge/readings/v1/sources" --json '{"name": "Meter", "kind": "meter", "time_zone": "Europe/Berlin",
+  "metrics": {"reading": {"unit": "kWh"}}}' | jq -r .source_id)
+curl -s -H "$auth" "$edge/sync/v1/imports?format=csv&dry_run=true&source_id=$meter" --data-binary @deploy/local/sample/meter.csv \
+  --url-query 'mapping={"delimiter": ";", "decimal": ",", "time_zone": "Europe/Berlin",
+    "time": {"date": "Datum", "time": "Uhrzeit", "format": "dd.MM.yyyy HH:mm"},
+    "metrics": [{"column": "Zählerstand (kWh)", "metric": "reading", "unit": "kWh", "counter": true}]}' | jq .
+
 # and forget it all again, everywhere
 curl -s -X DELETE -H "$auth" "$edge/identity/v1/me" --json '{"password": "'$password'"}' -w 'HTTP %{http_code}\n'
 END
@@ -49,6 +57,7 @@ expected=(
   '"state": *"completed".*"rejected": *0'
   '23T.*,48,.*24T.*,48,.*25T.*,50,.*26T.*,48,.*27T.*,48,'
   '"readings.recorded.v1","heart_rate",[0-9]+'
+  '18231.4'
   'HTTP 20[04]'
 )
 
