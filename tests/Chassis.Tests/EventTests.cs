@@ -102,7 +102,7 @@ public sealed class EventTests(Notebook notebook)
         var second = await outsider.NextAsync(_ => true);
         Assert.Equal(first.Properties.MessageId, second.Properties.MessageId);
         await UntilAsync(async () => await CountAsync() == 1);
-        Assert.Equal(0, await migrator.ExecuteScalarAsync<int>("select count(*)::int from outbox"));
+        await UntilAsync(async () => await migrator.ExecuteScalarAsync<int>("select count(*)::int from outbox") == 0);
         Assert.Equal(1, await CountAsync());
 
         async Task<int> CountAsync()

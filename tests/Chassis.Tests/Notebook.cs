@@ -81,7 +81,7 @@ public sealed class Notebook : IAsyncLifetime
         ]);
         builder.AddChassis("notebook", counting is null ? [] : [counting]);
         builder.Services.AddValidation();
-        builder.Logging.SetMinimumLevel(LogLevel.None);
+        builder.Logging.SetMinimumLevel(LogLevel.Critical);
         var app = builder.Build().UseChassis();
         app.MapGet("/boom", () => { throw new InvalidOperationException("a secret detail"); });
         var routes = app.MapGroup("/notebook/v1").RequireAuthorization();
