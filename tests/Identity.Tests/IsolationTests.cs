@@ -2,7 +2,9 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using Dapper;
 using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.RateLimiting;
 using Npgsql;
+using OpenReadings.Chassis;
 using OpenReadings.Support;
 using static System.Net.HttpStatusCode;
 
@@ -86,6 +88,19 @@ public sealed class IsolationTests(IdentityService service)
             using var response = await service.Anonymous().SendAsync(new HttpRequestMessage(new HttpMethod(method), path), Ct);
             Assert.True(response.StatusCode == Unauthorized, $"{method} {path} answers {response.StatusCode}");
         }
+    }
+
+    [Fact]
+    public void Every_route_that_checks_or_makes_credentials_is_limited_more_than_others()
+    {
+        var limited = service.Routes()
+            .Where(route => route.Route.Metadata.GetMetadata<EnableRateLimitingAttribute>()?.PolicyName == RateLimits.Sensitive)
+            .Select(route => $"{route.Method} {route.Route.RoutePattern.RawText}").Order();
+        Assert.Equal(
+            [
+                "DELETE /identity/v1/me", "POST /identity/v1/accounts", "POST /identity/v1/logins", "POST /identity/v1/logins/refresh",
+                "POST /identity/v1/tokens", "PUT /identity/v1/me/password",
+            ], limited);
     }
 
     [Fact]

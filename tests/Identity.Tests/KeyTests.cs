@@ -34,6 +34,7 @@ public sealed class KeyTests(IdentityService service)
         Assert.Equal(row.X, Base64Url.EncodeToString(opened.ExportParameters(true).Q.X));
         Assert.ThrowsAny<CryptographicException>(() => sealer.Open(row with { Kid = "another" }));
         Assert.ThrowsAny<CryptographicException>(() => sealer.Open(row with { PrivateKey = [.. row.PrivateKey[..^1], (byte)(row.PrivateKey[^1] ^ 1)] }));
+        Assert.ThrowsAny<CryptographicException>(() => sealer.Open(row with { X = row.Y }));
         var other = Assert.ThrowsAny<Exception>(() => Sealer(Convert.ToBase64String(new byte[32])).Open(row));
         Assert.Contains("KeyEncryptionKey", other.Message, StringComparison.Ordinal);
     }

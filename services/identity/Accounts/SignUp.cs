@@ -7,7 +7,7 @@ namespace OpenReadings.Identity.Accounts;
 
 /// <summary>
 /// Makes an account. With an address that is taken, the account there does not change and the answer is the same: nobody
-/// learns who has an account here (docs/decisions/0006).
+/// learns who has an account here (docs/decisions/0006-sign-up-tells-nothing.md).
 /// </summary>
 public static class SignUp
 {

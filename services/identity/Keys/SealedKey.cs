@@ -34,8 +34,7 @@ public sealed class KeySealer
     public SealedKey Make(DateTimeOffset signsFrom, DateTimeOffset signsUntil, DateTimeOffset goneAt)
     {
         using var made = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var point = made.ExportParameters(includePrivateParameters: false).Q;
-        string x = Base64Url.EncodeToString(point.X), y = Base64Url.EncodeToString(point.Y);
+        var (x, y) = PublicHalf(made);
         // RFC 7638: the members in this order and without white space.
         var thumbprint = SHA256.HashData(Encoding.ASCII.GetBytes($$"""{"crv":"P-256","kty":"EC","x":"{{x}}","y":"{{y}}"}"""));
         var kid = Base64Url.EncodeToString(thumbprint);
@@ -64,11 +63,19 @@ public sealed class KeySealer
                 from.PrivateKey.AsSpan(NonceBytes, TagBytes), plain, Encoding.ASCII.GetBytes(from.Kid));
             var opened = ECDsa.Create();
             opened.ImportPkcs8PrivateKey(plain, out _);
+            // What is published is only as good as the sealed half: whoever could write to the table must not swap the rest.
+            if (PublicHalf(opened) != (from.X, from.Y)) throw new CryptographicException($"Signing key {from.Kid} was tampered with.");
             return opened;
         }
         finally
         {
             CryptographicOperations.ZeroMemory(plain);
         }
+    }
+
+    private static (string X, string Y) PublicHalf(ECDsa key)
+    {
+        var point = key.ExportParameters(includePrivateParameters: false).Q;
+        return (Base64Url.EncodeToString(point.X), Base64Url.EncodeToString(point.Y));
     }
 }

@@ -22,8 +22,13 @@ public sealed class ForgetOldLogins(Database database, TimeProvider clock, ILogg
 
     public async Task RunOnceAsync(CancellationToken ct)
     {
-        await using var db = await database.BeginUnownedAsync(ct);
-        await db.ExecuteAsync("call forget_old_logins(@AtOnce)", new { AtOnce });
-        await db.CommitAsync();
+        long forgotten;
+        do
+        {
+            await using var db = await database.BeginUnownedAsync(ct);
+            forgotten = await db.ScalarAsync<long>("select forget_old_logins(@AtOnce)", new { AtOnce });
+            await db.CommitAsync();
+        }
+        while (forgotten == AtOnce);
     }
 }
