@@ -89,7 +89,12 @@ public static class ServiceChassis
         var service = app.Services.GetRequiredService<ServiceName>().Value;
         app.UseForwardedHeaders();
         Telemetry.UseSpanNames(app);
-        app.UseExceptionHandler(handler => handler.Run(Problems.HandleAsync));
+        app.UseExceptionHandler(new ExceptionHandlerOptions
+        {
+            ExceptionHandler = Problems.HandleAsync,
+            // What the caller did wrong is the caller's to read: a stack trace for each would bury our own faults.
+            SuppressDiagnosticsCallback = context => context.Exception is ProblemException or BadHttpRequestException,
+        });
         app.UseStatusCodePages();
         app.UseRouting();
         app.UseAuthentication();
