@@ -15,15 +15,17 @@ public static class RefreshLogin
 
     private sealed record Family(Guid UserId, Guid LoginId);
 
-    private sealed record Presented(string ClientId, string Scope, DateTimeOffset AuthenticatedAt, bool IsUsed, bool IsOver);
+    private sealed record Presented(
+        string ClientId, string Scope, DateTimeOffset AuthenticatedAt, bool IsUsed, bool IsOver);
 
     public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/logins/refresh", HandleAsync)
         .WithName("RefreshLogin")
-        .WithSummary("The next pair of tokens. A refresh token works once; using it again ends its login (token-reused).")
+        .WithSummary("The next pair of tokens. A refresh token works once; sending it again ends its login.")
         .WithExample(request: """{"refresh_token": "rt_7Jm0nU3f…"}""", response: LoginTokens.Example);
 
     private static async Task<Results<Ok<LoginTokens>, ProblemHttpResult>> HandleAsync(
-        Request request, Database database, TokenIssuer tokens, ILogger<LoginTokens> log, HttpResponse response, CancellationToken ct)
+        Request request, Database database, TokenIssuer tokens, ILogger<LoginTokens> log, HttpResponse response,
+        CancellationToken ct)
     {
         var (presented, next) = (new RefreshToken(request.RefreshToken).Hash, RefreshToken.New());
         if (await FamilyAsync(database, presented, ct) is not { } family) return Refused();
@@ -52,14 +54,16 @@ public static class RefreshLogin
             update logins set last_used_at = now() where login_id = @LoginId
             """, new { presented, next = next.Hash, family.LoginId });
         await db.CommitAsync();
-        var grant = new Grant(family.UserId, found.ClientId, TokenIssuer.People, found.Scope, family.LoginId, found.AuthenticatedAt);
+        var grant = new Grant(
+            family.UserId, found.ClientId, TokenIssuer.People, found.Scope, family.LoginId, found.AuthenticatedAt);
         return TypedResults.Ok(LoginTokens.Of(tokens, grant, next, response));
     }
 
     private static async Task<Family?> FamilyAsync(Database database, byte[] presented, CancellationToken ct)
     {
         await using var db = await database.BeginUnownedAsync(ct);
-        return await db.FindAsync<Family>("select user_id, login_id from find_refresh_token(@presented)", new { presented });
+        return await db.FindAsync<Family>(
+            "select user_id, login_id from find_refresh_token(@presented)", new { presented });
     }
 
     private static async Task<ProblemHttpResult> EndAsync(UserTransaction db, Family family, ILogger log)
@@ -70,11 +74,13 @@ public static class RefreshLogin
             where login_id = @LoginId and ended_at is null
             """, family);
         await db.CommitAsync();
-        log.LogWarning("A used refresh token came again: login {LoginId} of account {UserId} is ended", family.LoginId, family.UserId);
-        return Problems.Of(StatusCodes.Status401Unauthorized, "token-reused",
+        log.LogWarning(
+            "A used refresh token came again: login {LoginId} of account {UserId} is ended",
+            family.LoginId, family.UserId);
+        return Problems.Of(401, "token-reused",
             "This refresh token was used before, so it may have been stolen. The login is ended: sign in again.");
     }
 
     private static ProblemHttpResult Refused() => Problems.Of(
-        StatusCodes.Status401Unauthorized, "invalid-refresh-token", "The refresh token is unknown or expired, or its login has ended.");
+        401, "invalid-refresh-token", "The refresh token is unknown or expired, or its login has ended.");
 }
