@@ -1,0 +1,174 @@
+using System.Reflection;
+using Dapper;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.HttpOverrides;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace OpenReadings.Chassis;
+
+/// <summary>What every service stands on. It knows no domain.</summary>
+public static class ServiceChassis
+{
+    private const long LargestBody = 1 << 20;
+
+    /// <summary>Adds database, events, tokens, limits, health, telemetry and documentation for one service.</summary>
+    public static WebApplicationBuilder AddChassis(this WebApplicationBuilder builder, string service, params Subscription[] subscriptions)
+    {
+        DapperSettings.Apply();
+        var (services, config) = (builder.Services, builder.Configuration);
+        // Secrets are files, one for each key (__ stands for a colon): an environment or a command line is seen by too many.
+        config.AddKeyPerFile(Path.GetFullPath(config["SECRETS_DIRECTORY"] ?? "/run/secrets"), optional: true);
+        string Required(string key) => config[key] is { Length: > 0 } value ? value : throw new StartRefusedException($"The setting {key} is missing.");
+
+        builder.Logging.ClearProviders().AddSimpleConsole(console =>
+        {
+            console.SingleLine = true;
+            console.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ";
+            console.UseUtcTimestamp = true;
+        });
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = LargestBody;  // routes that take more say so
+            kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(15);
+        });
+        services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(30));
+        services.ConfigureHttpJsonOptions(options => Json.Configure(options.SerializerOptions));
+        services.AddSingleton(TimeProvider.System);
+
+        services.AddSingleton<NpgsqlDataSource>(provider => Connect(Required("ConnectionStrings:app"), service, 40, provider));
+        services.AddSingleton(provider => new RelaySource(Connect(Required("ConnectionStrings:relay"), $"{service} relay", 2, provider)));
+        services.AddSingleton<OutboxSignal>();
+        services.AddSingleton<Database>();
+        var broker = new Uri(Required("Broker"));
+        // The gate comes first: nothing else starts before the database and its schema are there.
+        services.AddSingleton(provider => new SchemaGate(
+            provider.GetRequiredService<NpgsqlDataSource>(), Assembly.Load(builder.Environment.ApplicationName), provider.GetRequiredService<ILogger<SchemaGate>>()));
+        services.AddHostedService(provider => provider.GetRequiredService<SchemaGate>());
+        services.AddSingleton(provider => new EventSender(service, broker, provider.GetRequiredService<ILogger<EventSender>>()));
+        services.AddSingleton<OutboxRelay>();
+        services.AddHostedService(provider => provider.GetRequiredService<OutboxRelay>());
+        services.AddHostedService<InboxPruner>();
+        services.AddSubscriptions(broker, subscriptions);
+        foreach (var subscription in subscriptions) services.AddSingleton(subscription);
+
+        services.AddOutgoing("jwks", new Uri(Required("Identity:Jwks")));
+        services.AddSingleton(provider => new JwksCache(provider.GetRequiredService<IHttpClientFactory>().CreateClient("jwks"),
+            new Uri(Required("Identity:Jwks")), provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(provider => new TokenVerifier(
+            provider.GetRequiredService<JwksCache>(), Required("Identity:Issuer"), service, provider.GetRequiredService<TimeProvider>()));
+        services.AddAuthentication(BearerHandler.SchemeName).AddScheme<AuthenticationSchemeOptions, BearerHandler>(BearerHandler.SchemeName, null);
+        services.AddAuthorization();
+
+        services.Configure<ForwardedHeadersOptions>(options =>
+        {
+            options.ForwardedHeaders = ForwardedHeaders.XForwardedFor | ForwardedHeaders.XForwardedProto;
+            foreach (var network in config.GetSection("Edge:Networks").Get<string[]>() ?? []) options.KnownIPNetworks.Add(System.Net.IPNetwork.Parse(network));
+        });
+        services.AddRequestTimeouts(options => options.DefaultPolicy = new() { Timeout = TimeSpan.FromSeconds(60), TimeoutStatusCode = 504 });
+        RateLimits.Add(services, config);
+        Problems.Add(services);
+        OpenApi.Add(services, service);
+        Telemetry.Add(builder, service);
+        services.AddSingleton(new ServiceName(service));
+        return builder;
+    }
+
+    /// <summary>The middleware in its order, health and documentation.</summary>
+    public static WebApplication UseChassis(this WebApplication app)
+    {
+        var service = app.Services.GetRequiredService<ServiceName>().Value;
+        app.UseForwardedHeaders();
+        Telemetry.UseSpanNames(app);
+        app.UseExceptionHandler(handler => handler.Run(Problems.HandleAsync));
+        app.UseStatusCodePages();
+        app.UseRouting();
+        app.UseAuthentication();
+        RateLimits.UseHeaders(app);
+        app.UseRateLimiter();
+        app.UseRequestTimeouts();
+        app.UseAuthorization();
+
+        app.MapGet("/livez", () => "live").ExcludeFromDescription().DisableRateLimiting();
+        foreach (var path in new[] { "/readyz", "/startupz" })
+            app.MapGet(path, ReadyAsync).ExcludeFromDescription().DisableRateLimiting();
+        app.MapOpenApi("/{documentName}/openapi.json").ExcludeFromDescription();
+        app.UseSwaggerUI(ui =>
+        {
+            ui.RoutePrefix = $"{service}/docs";
+            ui.SwaggerEndpoint($"/{service}/openapi.json", service);
+        });
+        return app;
+    }
+
+    /// <summary>Serves until it is told to stop. The exit code: 1 when the service could not start.</summary>
+    public static async Task<int> ServeAsync(this WebApplication app)
+    {
+        try
+        {
+            await app.RunAsync();
+            return 0;
+        }
+        catch (StartRefusedException e)
+        {
+            await Console.Error.WriteLineAsync(e.Message);
+            return 1;
+        }
+    }
+
+    private static async Task<IResult> ReadyAsync(SchemaGate gate, CancellationToken ct)
+    {
+        // A broker that is down does not make a service unready: the outbox absorbs it.
+        try
+        {
+            return (await gate.MissingAsync(ct)).Count == 0 ? Results.Text("ready") : Problems.Of(503, "schema-too-old", "Migrations are pending.");
+        }
+        catch (NpgsqlException)
+        {
+            return Problems.Of(503, "temporarily-unavailable", "The database does not answer.");
+        }
+    }
+
+    private static NpgsqlDataSource Connect(string connectionString, string name, int poolSize, IServiceProvider provider)
+    {
+        var settings = new NpgsqlConnectionStringBuilder(connectionString)
+        {
+            ApplicationName = name, Timeout = 5, CommandTimeout = 30, MaxPoolSize = poolSize, MaxAutoPrepare = 60, AutoPrepareMinUsages = 2,
+            // Safe because nothing is ever set on the session: the user lives in the transaction.
+            NoResetOnClose = true,
+        };
+        return new NpgsqlDataSourceBuilder(settings.ConnectionString).UseLoggerFactory(provider.GetService<ILoggerFactory>()).Build();
+    }
+
+    internal sealed record ServiceName(string Value);
+
+    /// <summary>Forgets which messages were seen two weeks ago: the broker redelivers within hours.</summary>
+    private sealed class InboxPruner(NpgsqlDataSource source, ILogger<InboxPruner> log) : BackgroundService
+    {
+        protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+        {
+            using var timer = new PeriodicTimer(TimeSpan.FromHours(6));
+            do
+            {
+                try
+                {
+                    await using var connection = await source.OpenConnectionAsync(stoppingToken);
+                    await connection.ExecuteAsync(new(
+                        "delete from inbox where received_at < now() - interval '14 days'", cancellationToken: stoppingToken));
+                }
+                catch (NpgsqlException e)
+                {
+                    log.LogWarning("The inbox was not pruned: {Reason}", e.Message);
+                }
+            }
+            while (await timer.WaitForNextTickAsync(stoppingToken));
+        }
+    }
+}

@@ -1,0 +1,70 @@
+using System.Security.Claims;
+using System.Text.Encodings.Web;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace OpenReadings.Chassis;
+
+/// <summary>Whose request this is. A parameter of every handler that touches a person's rows.</summary>
+/// <param name="Token">What the access token said.</param>
+public readonly record struct CurrentUser(VerifiedToken Token)
+{
+    public Guid Id => Token.Subject;
+
+    /// <summary>The service that acts for the person; null when the person's own program does.</summary>
+    public string? Actor => Token.Actor;
+
+    public bool Has(string scope) => Token.Scopes.Contains(scope);
+
+    public static ValueTask<CurrentUser> BindAsync(HttpContext context) => ValueTask.FromResult(Of(context));
+
+    public static CurrentUser Of(HttpContext context) => new(
+        context.Features.Get<VerifiedToken>() ?? throw new InvalidOperationException("The route does not require authorization."));
+}
+
+/// <summary>Reads the bearer token, and answers 401 with the reason as RFC 6750 says.</summary>
+internal sealed class BearerHandler(
+    IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, TokenVerifier verifier)
+    : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
+{
+    public const string SchemeName = "Bearer";
+    private string? refusal;
+
+    protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
+    {
+        var header = Request.Headers.Authorization.ToString();
+        if (!header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)) return AuthenticateResult.NoResult();
+        (var token, refusal) = await verifier.VerifyAsync(header["Bearer ".Length..].Trim(), Context.RequestAborted);
+        if (token is null) return AuthenticateResult.Fail(refusal!);
+        Context.Features.Set(token);
+        var person = new ClaimsPrincipal(new ClaimsIdentity([new("sub", token.Subject.ToString())], SchemeName));
+        return AuthenticateResult.Success(new AuthenticationTicket(person, SchemeName));
+    }
+
+    protected override async Task HandleChallengeAsync(AuthenticationProperties properties)
+    {
+        Response.Headers.WWWAuthenticate = refusal is null ? "Bearer" : $"Bearer error=\"invalid_token\", error_description=\"{refusal}\"";
+        await Problems.Of(401, refusal is null ? "authentication-required" : "invalid-token", refusal ?? "Send an access token.").ExecuteAsync(Context);
+    }
+
+    protected override Task HandleForbiddenAsync(AuthenticationProperties properties) =>
+        Problems.Of(403, "forbidden", "This token may not do that.").ExecuteAsync(Context);
+}
+
+/// <summary>What a token must be allowed to do.</summary>
+public static class Scopes
+{
+    /// <summary>Reading needs <c>name:read</c>, everything else <c>name:write</c>.</summary>
+    public static TBuilder RequireScopes<TBuilder>(this TBuilder builder, string name) where TBuilder : IEndpointConventionBuilder =>
+        builder.AddEndpointFilter(async (context, next) =>
+        {
+            var http = context.HttpContext;
+            var scope = HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method) ? $"{name}:read" : $"{name}:write";
+            if (CurrentUser.Of(http).Has(scope)) return await next(context);
+            http.Response.Headers.WWWAuthenticate = $"Bearer error=\"insufficient_scope\", scope=\"{scope}\"";
+            return Problems.Of(403, "insufficient-scope", $"The token lacks the scope {scope}.");
+        });
+}
