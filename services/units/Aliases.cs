@@ -6,8 +6,8 @@ namespace OpenReadings.Units;
 public static class Aliases
 {
     // Case matters: Cal is 1000 cal, a C is a temperature and not a coulomb, ft is a foot and not a femtotonne.
-    // Missing on purpose, because a guess would be wrong by a thousand or more: "calories" (cal or kcal), "ppt" (thousand
-    // or trillion), "ton" (three of them), "gr" (gram or grain).
+    // Missing on purpose, because a guess would be wrong by a thousand or more: "calories" (cal or kcal), "ppt"
+    // (thousand or trillion), "ton" (three of them), "gr" (gram or grain).
     private static readonly (string Code, string Spellings)[] Exact =
     [
         ("L", "l"),

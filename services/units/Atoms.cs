@@ -2,7 +2,8 @@ using System.Collections.Frozen;
 
 namespace OpenReadings.Units;
 
-/// <summary>A unit that is not made of others in writing: <c>m</c>, <c>mm[Hg]</c>'s <c>m[Hg]</c>, <c>[lb_av]</c>.</summary>
+/// <summary>A unit that is not made of others in writing: <c>m</c>, <c>[lb_av]</c>, the <c>m[Hg]</c> of <c>mm[Hg]</c>.
+/// </summary>
 /// <param name="Code">Its UCUM code.</param>
 /// <param name="Name">What it is called.</param>
 /// <param name="TakesPrefixes">Whether <c>k</c>, <c>m</c>, <c>u</c> … may stand before it.</param>
@@ -18,9 +19,9 @@ public static class Atoms
 {
     internal static readonly FrozenDictionary<string, int> Prefixes = new Dictionary<string, int>
     {
-        ["Y"] = 24, ["Z"] = 21, ["E"] = 18, ["P"] = 15, ["T"] = 12, ["G"] = 9, ["M"] = 6, ["k"] = 3, ["h"] = 2, ["da"] = 1,
-        ["d"] = -1, ["c"] = -2, ["m"] = -3, ["u"] = -6, ["n"] = -9, ["p"] = -12, ["f"] = -15, ["a"] = -18, ["z"] = -21,
-        ["y"] = -24,
+        ["Y"] = 24, ["Z"] = 21, ["E"] = 18, ["P"] = 15, ["T"] = 12, ["G"] = 9, ["M"] = 6, ["k"] = 3, ["h"] = 2,
+        ["da"] = 1, ["d"] = -1, ["c"] = -2, ["m"] = -3, ["u"] = -6, ["n"] = -9, ["p"] = -12, ["f"] = -15, ["a"] = -18,
+        ["z"] = -21, ["y"] = -24,
     }.ToFrozenDictionary();
 
     private const bool Metric = true;
@@ -140,6 +141,10 @@ public static class Atoms
 
     /// <summary>Every atom, in the order of its definition.</summary>
     public static IReadOnlyCollection<Atom> All => Defined.Values;
+
+    /// <summary>Every prefix, from the largest to the smallest.</summary>
+    public static IEnumerable<string> AllPrefixes =>
+        Prefixes.OrderByDescending(prefix => prefix.Value).Select(prefix => prefix.Key);
 
     internal static Atom? Find(string code) => Defined.GetValueOrDefault(code);
 

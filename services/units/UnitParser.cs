@@ -175,15 +175,19 @@ internal sealed class UnitParser
         if (symbol.IndexOf('<', StringComparison.Ordinal) is var open and > 0)
         {
             var close = text.IndexOf('>', start + open);
-            if (close < 0 || !decimal.TryParse(text.AsSpan(start + open + 1, close - start - open - 1),
-                NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var mass) || mass is <= 0 or > 1_000_000)
-                throw Unknown("what stands in < > is not a molar mass");
-            molarMass = mass;
+            if (close < 0) throw Unknown("a '>' is missing");
+            molarMass = MassIn(text.AsSpan(start + open + 1, close - start - open - 1));
             at = close + 1;
             symbol = symbol[..open];
         }
         return symbol;
     }
+
+    private decimal MassIn(ReadOnlySpan<char> written) =>
+        decimal.TryParse(written, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var mass)
+            && mass is > 0 and < 1_000_000
+        ? mass
+        : throw Unknown("what stands in < > is not a molar mass");
 
     // The digits at the end of m2, s-1, m^3 or [ft_i]2; not those inside brackets.
     private int Exponent(ref string symbol)
