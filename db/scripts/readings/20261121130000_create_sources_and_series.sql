@@ -12,7 +12,9 @@ create table sources (
     time_zone text check (char_length(time_zone) <= 60),  -- IANA; days and weeks of this source begin at midnight there
     description text check (char_length(description) <= 2000),
     is_public boolean not null default false,
-    version int not null default 1,                       -- the ETag; also tells a writer that it knows an older list of metrics
+    -- The ETag, and how a writer learns that it knows an older list of metrics. It begins with the time, not with 1: a
+    -- source deleted and made again under the same id must not look like the old one.
+    version int not null default extract(epoch from now())::int,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
     primary key (user_id, source_id)

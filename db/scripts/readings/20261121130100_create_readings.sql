@@ -30,7 +30,7 @@ revoke execute on function make_readings_partition(text, text, text) from public
 -- Makes the months up to and with the given one that do not exist yet, and says how many it made. Safe to call at any time
 -- and by several at once. The app may call it, and so can make empty months ahead, at most two years, and nothing else.
 create function make_readings_partitions(until date) returns int
-language plpgsql security definer set search_path = public, pg_temp as $$
+language plpgsql security definer set search_path = public, pg_temp set lock_timeout = '5s' as $$
 declare
     month date := '2025-01-01';
     made int := 0;
@@ -38,7 +38,6 @@ begin
     if until > now() + interval '2 years' then
         raise exception 'Partitions are made at most two years ahead.' using errcode = '22023';
     end if;
-    set local lock_timeout = '5s';
     perform pg_advisory_xact_lock('readings'::regclass::oid::int, 0);
     while month <= until loop
         if to_regclass(format('public.readings_%s', to_char(month, 'YYYY_MM'))) is null then

@@ -3,6 +3,17 @@
 -- look for readings that are there already is then exact, there is no unique violation and no deadlock (callers take series
 -- in ascending order), and a rollup is never counted while somebody adds to it.
 
+-- The lock, for whoever changes metrics or erases whole series. Given in ascending order.
+create function lock_series(p_series int[]) returns void language plpgsql as $$
+declare
+    one int;
+begin
+    foreach one in array p_series loop
+        perform pg_advisory_xact_lock('readings'::regclass::oid::int, one);
+    end loop;
+end
+$$;
+
 -- p_version is the version of the source that the caller knows: a list of metrics that has changed since is refused,
 -- and the caller looks again. Asked after the lock is held, because whoever changes metrics takes the same lock.
 create function enter_series(p_series int, p_source uuid, p_version int) returns uuid language plpgsql as $$
@@ -20,7 +31,8 @@ $$;
 
 -- Stores readings of one series, in ascending order of time and without a time twice. A reading that is there already
 -- is replaced where the new one says something else, and kept where it says nothing (null). Announces what it changed.
--- existed and changed: the times that were there already, and those of them that were replaced; null for none.
+-- existed and changed: the times that were there already, and those of them that were replaced; existed is null where it
+-- was all or none.
 --
 -- One plan for all executions: a new one would look through the partitions each time and find the same index. No nested
 -- loops: a generic plan guesses that an array holds ten rows, and a thousand rows against a thousand are a million looks.
@@ -97,9 +109,11 @@ begin
             get diagnostics replaced = row_count;
         end if;
 
+        if stored = 0 then existed := null; end if;       -- all of them: said by the count already
         if stored + replaced = 0 then return; end if;
         select min(g.at), max(g.at) into first, last from (
-            select a.at from unnest(p_at) as a(at) where not exists (select from unnest(existed) as e(at) where e.at = a.at)
+            select a.at from unnest(p_at) as a(at)
+            where stored > 0 and not exists (select from unnest(existed) as e(at) where e.at = a.at)
             union all
             select c.at from unnest(changed) as c(at)) as g;
     end if;
