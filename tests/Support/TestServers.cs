@@ -1,0 +1,119 @@
+using System.Diagnostics;
+using System.Net.Http.Headers;
+using System.Text;
+using Npgsql;
+using OpenReadings.Migrator;
+
+namespace OpenReadings.Support;
+
+/// <summary>The PostgreSQL and RabbitMQ of this run, started and stopped by <c>./dev test</c>.</summary>
+public static class TestServers
+{
+    public static string Postgres => Setting("OPENREADINGS_TEST_POSTGRES");
+    public static Uri Broker => new(Setting("OPENREADINGS_TEST_RABBITMQ"));
+
+    /// <summary>The checkout, found from the test's own folder upwards.</summary>
+    public static string Root { get; } = FindRoot();
+
+    /// <summary>The folder of real recordings beside the checkout, or null where there is none.</summary>
+    public static string? Shared
+    {
+        get
+        {
+            var folder = Environment.GetEnvironmentVariable("OPENREADINGS_SHARED") ?? Path.Combine(Root, "..", "shared");
+            return Directory.Exists(Path.Combine(folder, "data")) ? Path.GetFullPath(folder) : null;
+        }
+    }
+
+    private static string Setting(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value
+        ? value
+        : throw new InvalidOperationException($"{name} is not set: run ./dev test, or `eval \"$(./dev servers)\"` for an editor.");
+
+    private static string FindRoot()
+    {
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "Services.sln"))) folder = folder.Parent;
+        return folder?.FullName ?? throw new InvalidOperationException("Services.sln was not found above the tests.");
+    }
+}
+
+/// <summary>A database of its own for one suite: bootstrapped and migrated as an operator would, dropped at the end.</summary>
+public sealed class TestDatabase : IAsyncDisposable
+{
+    // The roles are the cluster's and the suites run side by side: one password for all of them.
+    private const string Password = "test";
+    private readonly string service, name;
+
+    private TestDatabase(string service, string name) => (this.service, this.name) = (service, name);
+
+    public string Superuser => With("postgres", null);
+    public string Migrator => With($"{service}_migrator", Password);
+    public string App => With($"{service}_app", Password);
+    public string Relay => With($"{service}_relay", Password);
+    public string Backup => With($"{service}_backup", Password);
+
+    public static async Task<TestDatabase> CreateAsync(string service)
+    {
+        var database = new TestDatabase(service, $"{service}_{Guid.NewGuid():N}"[..(service.Length + 13)]);
+        await database.BootstrapAsync();
+        await Migrations.UpAsync(database.Migrator, Path.Combine(TestServers.Root, "db", "scripts"), service, CancellationToken.None);
+        return database;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        NpgsqlConnection.ClearAllPools();
+        await using var connection = new NpgsqlConnection(TestServers.Postgres);
+        await connection.OpenAsync();
+        await using var drop = new NpgsqlCommand($"drop database if exists \"{name}\" with (force)", connection);
+        await drop.ExecuteNonQueryAsync();
+    }
+
+    private async Task BootstrapAsync()
+    {
+        var server = new NpgsqlConnectionStringBuilder(TestServers.Postgres);
+        var psql = new ProcessStartInfo("psql", ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", Path.Combine(TestServers.Root, "db", "bootstrap.sql")])
+        {
+            RedirectStandardError = true, RedirectStandardOutput = true,
+            Environment =
+            {
+                ["PGHOST"] = server.Host, ["PGPORT"] = server.Port.ToString(), ["PGUSER"] = server.Username, ["PGPASSWORD"] = server.Password,
+                ["PGDATABASE"] = "postgres", ["SERVICE"] = service, ["DATABASE"] = name, ["MIGRATOR_PASSWORD"] = Password,
+                ["APP_PASSWORD"] = Password, ["RELAY_PASSWORD"] = Password, ["BACKUP_PASSWORD"] = Password, ["READONLY_PASSWORD"] = Password,
+            },
+        };
+        using var process = Process.Start(psql)!;
+        var said = process.StandardOutput.ReadToEndAsync();
+        var error = await process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        if (process.ExitCode != 0) throw new InvalidOperationException($"bootstrap.sql failed: {error}{await said}");
+    }
+
+    private string With(string user, string? password)
+    {
+        var settings = new NpgsqlConnectionStringBuilder(TestServers.Postgres) { Database = name, IncludeErrorDetail = true };
+        if (password is not null) (settings.Username, settings.Password) = (user, password);
+        return settings.ConnectionString;
+    }
+}
+
+/// <summary>A virtual host of its own on the run's broker, so that no suite reads another's queues.</summary>
+public static class TestBroker
+{
+    public static async Task<Uri> CreateVhostAsync()
+    {
+        var broker = TestServers.Broker;
+        var vhost = $"t{Guid.NewGuid():N}"[..13];
+        // The management port is the broker's + 10000, here as in every environment.
+        using var http = new HttpClient { BaseAddress = new Uri($"http://{broker.Host}:{broker.Port + 10000}") };
+        http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue(
+            "Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(Uri.UnescapeDataString(broker.UserInfo))));
+        using var made = await http.PutAsync($"/api/vhosts/{vhost}", null);
+        made.EnsureSuccessStatusCode();
+        var user = Uri.UnescapeDataString(broker.UserInfo.Split(':')[0]);
+        using var allowed = await http.PutAsync($"/api/permissions/{vhost}/{Uri.EscapeDataString(user)}",
+            new StringContent("""{"configure":".*","write":".*","read":".*"}""", Encoding.UTF8, "application/json"));
+        allowed.EnsureSuccessStatusCode();
+        return new UriBuilder(broker) { Path = vhost }.Uri;
+    }
+}
