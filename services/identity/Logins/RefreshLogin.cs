@@ -36,9 +36,11 @@ public static class RefreshLogin
         var found = await db.FindAsync<Presented>(
             """
             select client_id, scope, authenticated_at, used_at is not null as is_used,
-                ended_at is not null or expires_at <= now() or issued_at <= now() - interval '30 days' as is_over
+                ended_at is not null or expires_at <= now() or issued_at <= now() - interval '30 days'
+                or disabled_at is not null as is_over
             from refresh_tokens
             join logins using (user_id, login_id)
+            join accounts using (user_id)
             where token_hash = @presented
             """, new { presented });
         if (found is null) return Refused();
