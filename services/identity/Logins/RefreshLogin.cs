@@ -7,7 +7,7 @@ namespace OpenReadings.Identity.Logins;
 
 /// <summary>
 /// Exchanges a refresh token for the next pair. A token works once: one that comes again was copied, so its whole login
-/// ends, whoever holds the newest pair (docs/decisions/0007-refresh-tokens-work-once.md).
+/// ends, whoever holds the newest pair (docs/decisions/0009-refresh-tokens-work-once.md).
 /// </summary>
 public static class RefreshLogin
 {
