@@ -70,7 +70,8 @@ public sealed class RefreshTests(IdentityService service)
     [Theory]
     [InlineData("update logins set expires_at = now() where user_id = @AccountId")]
     [InlineData("update refresh_tokens set issued_at = now() - interval '30 days 1 second' where user_id = @AccountId")]
-    public async Task A_login_ends_by_its_age_and_by_being_idle(string past)
+    [InlineData("update accounts set disabled_at = now() where user_id = @AccountId")]
+    public async Task A_login_ends_by_its_age_by_being_idle_and_with_its_account(string past)
     {
         var person = await Person.SignedInAsync(service);
         await service.SqlAsync(past, new { person.AccountId });

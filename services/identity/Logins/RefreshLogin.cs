@@ -7,7 +7,7 @@ namespace OpenReadings.Identity.Logins;
 
 /// <summary>
 /// Exchanges a refresh token for the next pair. A token works once: one that comes again was copied, so its whole login
-/// ends, whoever holds the newest pair (docs/decisions/0007-refresh-tokens-work-once.md).
+/// ends, whoever holds the newest pair (docs/decisions/0009-refresh-tokens-work-once.md).
 /// </summary>
 public static class RefreshLogin
 {
@@ -36,9 +36,11 @@ public static class RefreshLogin
         var found = await db.FindAsync<Presented>(
             """
             select client_id, scope, authenticated_at, used_at is not null as is_used,
-                ended_at is not null or expires_at <= now() or issued_at <= now() - interval '30 days' as is_over
+                ended_at is not null or expires_at <= now() or issued_at <= now() - interval '30 days'
+                or disabled_at is not null as is_over
             from refresh_tokens
             join logins using (user_id, login_id)
+            join accounts using (user_id)
             where token_hash = @presented
             """, new { presented });
         if (found is null) return Refused();
