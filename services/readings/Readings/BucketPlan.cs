@@ -62,6 +62,9 @@ internal sealed class BucketPlan
     public List<Piece> Hours { get; } = [];
     public List<Piece> Readings { get; } = [];
 
+    /// <summary>Minutes east of UTC, in the plan's zone.</summary>
+    public short OffsetAt(long at) => (short)Zone.GetUtcOffset(Timestamp.ToUtc(at)).TotalMinutes;
+
     /// <summary>The length of what is asked for when no beginning is given.</summary>
     public static long DefaultSpan(string size) => size switch
     {

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using OpenReadings.Chassis;
 
 namespace OpenReadings.Readings;
@@ -76,16 +75,15 @@ public static class GetBuckets
 
     internal static async Task WriteAsync(HttpContext http, BucketPlan plan, Bucket[] buckets, bool fill, string unit)
     {
-        http.Response.ContentType = "application/json; charset=utf-8";
-        await using var json = new Utf8JsonWriter(http.Response.BodyWriter, new JsonWriterOptions { SkipValidation = true });
+        await using var json = Answer.Begin(http);
         json.WriteStartObject();
         json.WriteStartArray("buckets"u8);
         for (var i = 0; i < buckets.Length; i++)
         {
             if (buckets[i].Count == 0 && !fill) continue;
             json.WriteStartObject();
-            json.WriteString("from"u8, Local(plan.Edges[i]));
-            json.WriteString("to"u8, Local(plan.Edges[i + 1]));
+            json.WriteTime("from"u8, plan.Edges[i], plan.OffsetAt(plan.Edges[i]));
+            json.WriteTime("to"u8, plan.Edges[i + 1], plan.OffsetAt(plan.Edges[i + 1]));
             var (one, isEmpty) = (buckets[i], buckets[i].Count == 0);
             json.WriteNumber("count"u8, one.Count);
             Write("avg", one.Sum / one.Count);
@@ -106,8 +104,6 @@ public static class GetBuckets
         json.WriteString("unit"u8, unit);
         json.WriteString("time_zone"u8, plan.Zone.Id);
         json.WriteEndObject();
-
-        string Local(long at) => Timestamp.ToText(at, (short)plan.Zone.GetUtcOffset(Timestamp.ToUtc(at)).TotalMinutes);
     }
 
     private static Metric Choose(KnownSource source, string? name) => name is not null ? source.Select([name])[0]

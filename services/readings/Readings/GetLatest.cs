@@ -57,8 +57,7 @@ public static class GetLatest
         if (latest is null) return Sources.NotFound(sourceId);
         await CompleteAsync(database, user, metrics, latest, clock, ct);
 
-        http.Response.ContentType = "application/json; charset=utf-8";
-        await using var json = new Utf8JsonWriter(http.Response.BodyWriter, new JsonWriterOptions { SkipValidation = true });
+        await using var json = Answer.Begin(http);
         json.WriteStartObject();
         json.WriteStartObject("latest"u8);
         for (var i = 0; i < metrics.Length; i++)
@@ -105,7 +104,7 @@ public static class GetLatest
 
     internal static void Write(Utf8JsonWriter json, LatestValue latest)
     {
-        json.WriteString("at"u8, Timestamp.ToText(latest.At, latest.Offset));
+        json.WriteTime("at"u8, latest.At, latest.Offset);
         json.WriteNumber("value"u8, latest.Value);
     }
 }

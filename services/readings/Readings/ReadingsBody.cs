@@ -99,6 +99,23 @@ internal sealed class ReadingsBody(KnownSource source, DateTimeOffset now)
         }
     }
 
+    /// <summary>Takes one row that was read elsewhere. The first fault, if it has one: then nothing of it is taken.</summary>
+    public ProblemItem? Take(long at, short offset, IReadOnlyDictionary<string, double> values)
+    {
+        Count(1);
+        foreach (var (name, value) in values)
+        {
+            if (source.Find(name) is null) return new($"/values/{Escape(name)}", "unknown-metric", Unknown(name));
+            if (!double.IsFinite(value)) return new($"/values/{Escape(name)}", "not-finite", "The value is not a finite number.");
+        }
+        foreach (var (name, value) in values)
+        {
+            var metric = source.Find(name)!;
+            RowsOf(metric).Add(Items - 1, at, offset, metric, value);
+        }
+        return null;
+    }
+
     private void ReadItem(ref Utf8JsonReader json, Place place)
     {
         if (json.TokenType != JsonTokenType.StartObject)

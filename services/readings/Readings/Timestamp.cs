@@ -15,7 +15,7 @@ internal static class Timestamp
     /// <summary>No reading is older: what claims to be, is a device without a clock.</summary>
     public static readonly long Earliest = Of(new DateTime(1900, 1, 1, 0, 0, 0, DateTimeKind.Utc));
 
-    private static readonly long Epoch = new DateTime(2000, 1, 1, 0, 0, 0, DateTimeKind.Utc).Ticks;
+    private const long Epoch = 630_822_816_000_000_000;         // the ticks of 2000-01-01
 
     public static long Of(DateTime utc) => (utc.Ticks - Epoch) / TimeSpan.TicksPerMicrosecond;
 

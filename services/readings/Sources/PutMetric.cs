@@ -17,20 +17,19 @@ public static class PutMetric
         var kind = await db.ScalarAsync<string?>("select kind from sources where source_id = @sourceId for update", new { sourceId });
         if (kind is null) return Sources.NotFound(sourceId);
         var wanted = await Metrics.CheckAsync(db, new Dictionary<string, MetricSpec> { [metric] = spec }, pointer: "");
-        var before = (await Sources.FindAsync(db, sourceId))!;
-        if (before.Metrics.Length >= Metrics.Most && !before.Metrics.Contains(metric)) throw Metrics.TooMany();
+        var before = (await Sources.FindAsync(db, sourceId))!.ToSource().Metrics;
+        if (before.Count >= Metrics.Most && !before.ContainsKey(metric)) throw Metrics.TooMany();
         if (await MetricPlan.ApplyAsync(db, sourceId, wanted, all: false))
         {
             await Sources.TouchAsync(db, sourceId);
-            var names = before.Metrics.Contains(metric) ? before.Metrics : [.. before.Metrics, metric];
-            await db.PublishAsync(new SourceUpdated(user.Id, sourceId, kind, names));
+            await db.PublishAsync(new SourceUpdated(user.Id, sourceId, kind, [.. before.Keys.Union([metric])]));
         }
         var after = (await Sources.FindAsync(db, sourceId))!;
         await db.CommitAsync();
         known.Forget(user.Id, sourceId);
         http.Response.Headers.ETag = Sources.ETag(after.Version);
         var answer = after.ToSource().Metrics[metric];
-        return before.Metrics.Contains(metric)
+        return before.ContainsKey(metric)
             ? TypedResults.Ok(answer)
             : TypedResults.Created($"/readings/v1/sources/{sourceId}/metrics/{Uri.EscapeDataString(metric)}", answer);
     }

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using System.Globalization;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
@@ -45,26 +46,20 @@ internal static class Sources
 
     public sealed record Row(
         Guid SourceId, string Name, string Kind, string? TimeZone, string? Location, string? Description, bool IsPublic, int Version,
-        DateTimeOffset CreatedAt, DateTimeOffset UpdatedAt, string[] Metrics, string[] Units, string?[] Types, string?[] Groups)
+        DateTimeOffset CreatedAt, DateTimeOffset UpdatedAt, string Metrics)
     {
-        public Source ToSource()
-        {
-            var metrics = new Dictionary<string, MetricSpec>(Metrics.Length);
-            for (var i = 0; i < Metrics.Length; i++) metrics.Add(Metrics[i], new MetricSpec(Units[i], Types[i], Groups[i]));
-            return new Source(SourceId, Name, Kind, TimeZone, Location, Description, IsPublic, metrics, CreatedAt, UpdatedAt);
-        }
+        public Source ToSource() => new(SourceId, Name, Kind, TimeZone, Location, Description, IsPublic,
+            JsonSerializer.Deserialize<Dictionary<string, MetricSpec>>(Metrics, Json.Options)!, CreatedAt, UpdatedAt);
     }
 
     /// <summary>One source, or a page of them in the order of their ids.</summary>
     public const string Select = """
         select s.source_id, s.name, s.kind, s.time_zone, s.location, s.description, s.is_public, s.version, s.created_at, s.updated_at,
-               m.metrics, m.units, m.types, m.groups
+               coalesce(m.metrics, '{}') as metrics
         from sources s
         cross join lateral (
-            select coalesce(array_agg(m.metric order by m.position, m.metric), '{}') as metrics,
-                   coalesce(array_agg(m.unit order by m.position, m.metric), '{}') as units,
-                   coalesce(array_agg(m.type_code order by m.position, m.metric), '{}') as types,
-                   coalesce(array_agg(g.group_name order by m.position, m.metric), '{}') as groups
+            select json_object_agg(m.metric, json_build_object('unit', m.unit, 'type', m.type_code, 'group', g.group_name)
+                       order by m.position, m.metric)::text as metrics
             from metrics m join series g using (series_id)
             where m.source_id = s.source_id) as m
         where (@sourceId::uuid is null or s.source_id = @sourceId) and (@after::uuid is null or s.source_id > @after)
