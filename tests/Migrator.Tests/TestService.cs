@@ -16,7 +16,10 @@ internal sealed class TestService : IAsyncDisposable
     };
 
     public static readonly string Repository = FindRepository();
-    public static readonly string Migrate = Path.Combine(AppContext.BaseDirectory, "migrate");
+
+    // The program where it was built: the copy beside the tests lacks what the tests have from their framework.
+    public static readonly string Migrate =
+        AppContext.BaseDirectory.Replace("/tests/Migrator.Tests/", "/db/migrator/", StringComparison.Ordinal) + "migrate";
 
     private TestService(string name) => Name = name;
 
