@@ -50,7 +50,8 @@ public static class ServiceChassis
         var broker = new Uri(Required("Broker"));
         // The gate comes first: nothing else starts before the database and its schema are there.
         services.AddSingleton(provider => new SchemaGate(
-            provider.GetRequiredService<NpgsqlDataSource>(), Assembly.Load(builder.Environment.ApplicationName), provider.GetRequiredService<ILogger<SchemaGate>>()));
+            provider.GetRequiredService<NpgsqlDataSource>(), SchemaGate.ScriptsOf(Assembly.Load(builder.Environment.ApplicationName)),
+            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<SchemaGate>>()));
         services.AddHostedService(provider => provider.GetRequiredService<SchemaGate>());
         services.AddSingleton(provider => new EventSender(service, broker, provider.GetRequiredService<ILogger<EventSender>>()));
         services.AddSingleton<OutboxRelay>();

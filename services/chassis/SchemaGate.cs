@@ -13,11 +13,14 @@ public sealed class StartRefusedException(string reason) : Exception(reason);
 /// Waits for the database (10 tries, 1 to 5 s apart, 5 s for each connection) and refuses to serve on a schema that lacks
 /// a script this build was written against. A newer schema is fine: rolling the program back must work.
 /// </summary>
-public sealed class SchemaGate(NpgsqlDataSource source, Assembly service, ILogger<SchemaGate> log) : IHostedLifecycleService
+public sealed class SchemaGate(NpgsqlDataSource source, IReadOnlyCollection<string> needed, TimeProvider clock, ILogger<SchemaGate> log)
+    : IHostedLifecycleService
 {
     private const int Tries = 10;
     private const string Prefix = "schema/";
-    private readonly string[] needed =
+
+    /// <summary>The scripts that a service's build carries with it.</summary>
+    public static IReadOnlyCollection<string> ScriptsOf(Assembly service) =>
         [.. service.GetManifestResourceNames().Where(name => name.StartsWith(Prefix, StringComparison.Ordinal)).Select(name => name[Prefix.Length..])];
 
     public async Task StartingAsync(CancellationToken cancellationToken)
@@ -35,7 +38,7 @@ public sealed class SchemaGate(NpgsqlDataSource source, Assembly service, ILogge
                 if (attempt == Tries) throw new StartRefusedException($"The database did not answer {Tries} times: {e.Message}");
                 var pause = TimeSpan.FromSeconds(1 + Random.Shared.NextDouble() * 4);
                 log.LogWarning("Database try {Attempt} of {Tries} failed ({Reason}), next in {Seconds:F1} s", attempt, Tries, e.Message, pause.TotalSeconds);
-                await Task.Delay(pause, cancellationToken);
+                await Task.Delay(pause, clock, cancellationToken);
             }
         }
     }
@@ -43,7 +46,6 @@ public sealed class SchemaGate(NpgsqlDataSource source, Assembly service, ILogge
     /// <summary>The scripts that this build needs and the database has not run.</summary>
     public async Task<IReadOnlyList<string>> MissingAsync(CancellationToken ct)
     {
-        if (needed.Length == 0) return [];
         await using var connection = await source.OpenConnectionAsync(ct);
         try
         {
@@ -52,7 +54,7 @@ public sealed class SchemaGate(NpgsqlDataSource source, Assembly service, ILogge
         }
         catch (PostgresException e) when (e.SqlState is PostgresErrorCodes.UndefinedTable or PostgresErrorCodes.InsufficientPrivilege)
         {
-            return needed;
+            return [.. needed];
         }
     }
 

@@ -1,0 +1,76 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace OpenReadings.Migrator;
+
+/// <summary>What a script says of itself in its leading comments: one <c>-- migrate: key value</c> to a line.</summary>
+internal sealed partial record Header
+{
+    public bool NoTransaction { get; private init; }
+    public TimeSpan? LockTimeout { get; private init; }
+    public int? Retries { get; private init; }
+    public TimeSpan? StatementTimeout { get; private init; }
+
+    /// <exception cref="FormatException">A key that is not known, or a value that cannot be read. Starts with the line.</exception>
+    public static Header Parse(string text)
+    {
+        var header = new Header();
+        var leading = true;
+        var number = 0;
+        foreach (var line in text.Split('\n'))
+        {
+            number++;
+            leading = leading && (string.IsNullOrWhiteSpace(line) || line.StartsWith("--", StringComparison.Ordinal));
+            if (Line().Match(line) is not { Success: true } match) continue;
+            if (!leading) throw new FormatException($"{number}: A migrate: line must stand above the first statement.");
+
+            foreach (var item in match.Groups[1].Value.Split(';', StringSplitOptions.TrimEntries))
+                header = header.With(item) ?? throw new FormatException($"{number}: This is not a known header: {item}");
+        }
+        return header;
+    }
+
+    // A key that is not understood might be one that keeps a script from running, so it is never skipped.
+    private Header? With(string item)
+    {
+        var words = item.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
+        return words switch
+        {
+            ["no-transaction"] => this with { NoTransaction = true },
+            ["lock-timeout", var time] when Duration.TryParse(time, out var value) => this with { LockTimeout = value },
+            ["lock-timeout", var time, "retries", var count]
+                when Duration.TryParse(time, out var value) && int.TryParse(count, CultureInfo.InvariantCulture, out var retries)
+                => this with { LockTimeout = value, Retries = retries },
+            ["statement-timeout", var time] when Duration.TryParse(time, out var value) => this with { StatementTimeout = value },
+            // For the reader and for lint; they change nothing in how the script runs.
+            ["irreversible", "because", _, ..] => this,
+            ["allow", _, _, ..] => this,
+            _ => null,
+        };
+    }
+
+    [GeneratedRegex(@"^--\s*migrate:\s*(.*?)\s*$")]
+    private static partial Regex Line();
+}
+
+/// <summary>Durations as PostgreSQL writes them: 500ms, 2s, 15min, 1h, and 0 for no limit.</summary>
+internal static partial class Duration
+{
+    public static bool TryParse(string text, out TimeSpan value)
+    {
+        value = TimeSpan.Zero;
+        if (Form().Match(text) is not { Success: true } match) return text == "0";
+        if (!int.TryParse(match.Groups[1].Value, CultureInfo.InvariantCulture, out var number)) return false;
+        value = match.Groups[2].Value switch
+        {
+            "ms" => TimeSpan.FromMilliseconds(number),
+            "s" => TimeSpan.FromSeconds(number),
+            "min" => TimeSpan.FromMinutes(number),
+            _ => TimeSpan.FromHours(number),
+        };
+        return value.TotalMilliseconds <= int.MaxValue;    // what the server's settings hold
+    }
+
+    [GeneratedRegex(@"^(\d+)(ms|s|min|h)$")]
+    private static partial Regex Form();
+}

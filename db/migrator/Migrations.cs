@@ -1,0 +1,21 @@
+namespace OpenReadings.Migrator;
+
+/// <summary>The migrator in process, for tests and tools. A service never calls it: the migration job does the work.</summary>
+public static class Migrations
+{
+    /// <summary>
+    /// Applies the shared scripts and those of the service (if there are any) that are not applied yet. Doing it again
+    /// changes nothing, and any number may do it at once.
+    /// </summary>
+    /// <exception cref="MigrationException">The run did not end well; its exit code says in which way.</exception>
+    public static async Task<Report> UpAsync(string connectionString, string scriptsRoot, string service, CancellationToken ct)
+    {
+        var report = await UpAsync(new Target(service, scriptsRoot, connectionString), new UpOptions(), log: null, ct);
+        ct.ThrowIfCancellationRequested();
+        return report.Exit == ExitCode.Ok ? report : throw new MigrationException(report.Exit, report.ToString(), report.Error);
+    }
+
+    /// <summary>The same with everything that can be chosen. Never throws for what can go wrong: the report says it.</summary>
+    public static Task<Report> UpAsync(Target target, UpOptions options, Action<string>? log, CancellationToken ct) =>
+        Up.RunAsync(target, options, log ?? (_ => { }), ct);
+}

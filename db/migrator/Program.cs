@@ -1,0 +1,23 @@
+using System.CommandLine;
+using System.Runtime.InteropServices;
+using OpenReadings.Migrator;
+
+var line = new Cli().Build().Parse(args);
+if (line.Errors.Count > 0)
+{
+    foreach (var error in line.Errors) Console.Error.WriteLine(error.Message);
+    Console.Error.WriteLine("migrate --help says what there is.");
+    return (int)ExitCode.Usage;
+}
+
+// A pod that is evicted and a person who is impatient are the same: the statement is cancelled, and what is open rolls back.
+using var stop = new CancellationTokenSource();
+using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+return await line.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null, EnableDefaultExceptionHandler = false }, stop.Token);
+
+void Stop(PosixSignalContext signal)
+{
+    signal.Cancel = true;
+    stop.Cancel();
+}

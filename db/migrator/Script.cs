@@ -1,0 +1,92 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.RegularExpressions;
+
+namespace OpenReadings.Migrator;
+
+/// <summary>One file of db/scripts.</summary>
+internal sealed partial record Script(string Name, string Folder, string Path, string Text, Header Header)
+{
+    private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    public string Sha256 { get; } = Hash(Text);
+
+    /// <summary>Where messages say the file is: from the working directory, so that a terminal can open it.</summary>
+    public string File => System.IO.Path.GetRelativePath(Environment.CurrentDirectory, Path);
+
+    /// <summary>The shared scripts by name, then the service's by name.</summary>
+    public static IReadOnlyList<Script> LoadAll(string root, string service)
+    {
+        string[] folders = service == "shared" ? [service] : ["shared", service];
+        var scripts = folders.SelectMany(folder => LoadFolder(root, folder)).ToList();
+
+        if (scripts.GroupBy(script => script.Name).FirstOrDefault(same => same.Count() > 1) is { } twice)
+            throw new MigrationException(ExitCode.Invalid, $"{twice.Key} is in both shared and {service}: a name is applied once.");
+        return scripts;
+    }
+
+    private static IEnumerable<Script> LoadFolder(string root, string folder)
+    {
+        var directory = System.IO.Path.Combine(root, folder);
+        if (!Directory.Exists(directory)) return [];
+        return Directory.EnumerateFiles(directory, "*.sql").Order(StringComparer.Ordinal).Select(path => Load(path, folder));
+    }
+
+    private static Script Load(string path, string folder)
+    {
+        var name = System.IO.Path.GetFileName(path);
+        if (!ValidName().IsMatch(name))
+            throw new MigrationException(ExitCode.Invalid, $"{path}: a script is named 20261121093000_verb_noun.sql.");
+        try
+        {
+            var text = Utf8.GetString(System.IO.File.ReadAllBytes(path)).TrimStart('\ufeff');
+            return new Script(name, folder, path, text, Header.Parse(text));
+        }
+        catch (DecoderFallbackException e)
+        {
+            throw new MigrationException(ExitCode.Invalid, $"{path}: not UTF-8.", inner: e);
+        }
+        catch (FormatException e)
+        {
+            throw new MigrationException(ExitCode.Usage, $"{path}:{e.Message}", inner: e);
+        }
+    }
+
+    /// <summary>The statements, refusing what would escape from the runner's transaction or its connection.</summary>
+    public IReadOnlyList<Statement> Statements()
+    {
+        try
+        {
+            var statements = SqlSplitter.Split(Text);
+            foreach (var statement in statements)
+            {
+                if (EndsTransaction().IsMatch(statement.Head))
+                    throw new SqlSplitException(statement.Offset, "A script does not begin or end transactions: the runner does.");
+                if (CopyFromClient().IsMatch(statement.Text))
+                    throw new SqlSplitException(statement.Offset, "COPY … FROM STDIN needs psql. Write INSERT.");
+            }
+            return statements;
+        }
+        catch (SqlSplitException e)
+        {
+            throw new MigrationException(
+                ExitCode.Invalid, e.Message, ScriptError.Of(this, e.Offset, e.Message), e);
+        }
+    }
+
+    // Editors and git may change line ends and trailing blanks; that is not a change of the script.
+    private static string Hash(string text)
+    {
+        var normal = string.Join('\n', text.Split('\n').Select(line => line.TrimEnd(' ', '\t', '\r'))).TrimEnd('\n');
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(normal)));
+    }
+
+    [GeneratedRegex(@"^[0-9]{14}_[a-z0-9_]{1,180}\.sql$")]
+    public static partial Regex ValidName();
+
+    [GeneratedRegex(@"^(begin|commit|end|abort|start transaction|prepare transaction|rollback(?! to))\b")]
+    private static partial Regex EndsTransaction();
+
+    [GeneratedRegex(@"^copy\s[^;]*?\sfrom\s+stdin\b", RegexOptions.IgnoreCase)]
+    private static partial Regex CopyFromClient();
+}

@@ -1,0 +1,154 @@
+using System.Globalization;
+using Npgsql;
+
+namespace OpenReadings.Migrator;
+
+/// <summary>The start-up contract: ten tries, each at most five seconds, one to five seconds apart by chance.</summary>
+public sealed record Patience
+{
+    public int Attempts { get; init; } = 10;
+    public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Waits between two tries. By chance, so that a cluster that starts does not ask all at once.</summary>
+    public Func<CancellationToken, Task> PauseAsync { get; init; } =
+        ct => Task.Delay(TimeSpan.FromSeconds(1 + 4 * Random.Shared.NextDouble()), ct);
+}
+
+/// <summary>The one connection of a run, with nothing left to the settings of server, role or machine.</summary>
+internal sealed class Session : IAsyncDisposable
+{
+    private readonly NpgsqlConnection connection;
+
+    private Session(NpgsqlConnection connection) => this.connection = connection;
+
+    public string Database => connection.Database!;
+    public string Host => $"{connection.Host}:{connection.Port}";
+    public bool IsOpen => connection.FullState == System.Data.ConnectionState.Open;
+
+    public static async Task<Session> OpenAsync(Target target, Patience patience, Action<string> log, CancellationToken ct)
+    {
+        // Without a look at the server's types: nothing but text and numbers is read here.
+        var builder = new NpgsqlDataSourceBuilder(ConnectionStringFor(target, patience));
+        await using var source = builder.ConfigureTypeLoading(types => types.EnableTypeLoading(false)).Build();
+        for (var attempt = 1; ; attempt++)
+        {
+            var connection = source.CreateConnection();
+            try
+            {
+                return await ConnectAsync(connection, patience, log, ct);
+            }
+            catch (Exception e) when (e is NpgsqlException or TimeoutException or OperationCanceledException)
+            {
+                await connection.DisposeAsync();
+                ct.ThrowIfCancellationRequested();
+                var reason = e is OperationCanceledException ? "no answer in time" : e.Message;
+                log($"waiting for {connection.Database} at {connection.Host}:{connection.Port}, "
+                    + $"try {attempt} of {patience.Attempts}: {reason}");
+                if (attempt < patience.Attempts) await patience.PauseAsync(ct);
+                else throw new MigrationException(ExitCode.Unreachable, $"The database cannot be reached: {reason}", inner: e);
+            }
+            catch
+            {
+                await connection.DisposeAsync();
+                throw;
+            }
+        }
+    }
+
+    // Logs in and runs a statement: a port is open long before a server is ready.
+    private static async Task<Session> ConnectAsync(
+        NpgsqlConnection connection, Patience patience, Action<string> log, CancellationToken ct)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        limit.CancelAfter(patience.ConnectTimeout);
+        await connection.OpenAsync(limit.Token);
+        connection.Notice += (_, e) => log($"{e.Notice.InvariantSeverity.ToLowerInvariant()}: {e.Notice.MessageText}");
+
+        var session = new Session(connection);
+        if (await session.ScalarAsync<int>("select pg_backend_pid()", limit.Token) != connection.ProcessID)
+            throw new MigrationException(ExitCode.Usage,
+                "A connection pooler stands in between (PgBouncer?). Locks and settings would be lost there: connect to PostgreSQL itself.");
+        return session;
+    }
+
+    public async Task<int> ExecuteAsync(Statement statement, CancellationToken ct)
+    {
+        // A batch command is sent as it is; a plain command would be cut at each semicolon, BEGIN ATOMIC bodies included.
+        await using var batch = new NpgsqlBatch(connection);
+        batch.BatchCommands.Add(new NpgsqlBatchCommand(statement.Text));
+        return Math.Max(0, await batch.ExecuteNonQueryAsync(ct));
+    }
+
+    public async Task ExecuteAsync(string sql, CancellationToken ct, params NpgsqlParameter[] parameters)
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
+        command.Parameters.AddRange(parameters);
+        await command.ExecuteNonQueryAsync(ct);
+    }
+
+    public async Task<T?> ScalarAsync<T>(string sql, CancellationToken ct, params NpgsqlParameter[] parameters)
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
+        command.Parameters.AddRange(parameters);
+        return await command.ExecuteScalarAsync(ct) is T value ? value : default;
+    }
+
+    public async Task<List<T>> QueryAsync<T>(
+        string sql, Func<NpgsqlDataReader, T> read, CancellationToken ct, params NpgsqlParameter[] parameters)
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
+        command.Parameters.AddRange(parameters);
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        var rows = new List<T>();
+        while (await reader.ReadAsync(ct)) rows.Add(read(reader));
+        return rows;
+    }
+
+    /// <summary>Back to the settings of the start. Not DISCARD ALL, which would give up the lock.</summary>
+    public async Task ResetAsync(CancellationToken ct)
+    {
+        foreach (var reset in new[] { "reset session authorization", "reset role", "reset all" }) await ExecuteAsync(reset, ct);
+    }
+
+    /// <summary>Ends a transaction that failed, if the connection still lives. What failed is the caller's news, not this.</summary>
+    public async Task RollBackAsync()
+    {
+        try
+        {
+            if (IsOpen) await ExecuteAsync("rollback", CancellationToken.None);
+        }
+        catch (NpgsqlException)
+        {
+            // The connection is gone, and the server rolls back by itself.
+        }
+    }
+
+    public ValueTask DisposeAsync() => connection.DisposeAsync();
+
+    private static string ConnectionStringFor(Target target, Patience patience)
+    {
+        var builder = target.Parse();
+        builder.Pooling = false;
+        builder.Enlist = false;
+        builder.Timeout = Math.Max(1, (int)Math.Ceiling(patience.ConnectTimeout.TotalSeconds));
+        builder.CommandTimeout = 0;    // the server's own timeouts decide
+        builder.KeepAlive = 30;
+        builder.IncludeErrorDetail = true;
+        builder.ApplicationName = $"migrate/{target.Service}/{Environment.MachineName}";
+        builder.SearchPath = "public";
+        builder.Timezone = "UTC";
+        // As options of the start-up, so that RESET ALL comes back to them. With row_security off a statement that a policy
+        // would filter fails instead of doing a part of the work.
+        string[] settings =
+        [
+            "row_security=off", "client_connection_check_interval=2s", "standard_conforming_strings=on",
+            "client_min_messages=notice", "statement_timeout=0", "lock_timeout=0", "idle_in_transaction_session_timeout=0",
+            "default_transaction_read_only=off", @"default_transaction_isolation=read\ committed",
+        ];
+        builder.Options = string.Join(' ', settings.Select(setting => "-c " + setting).Prepend(builder.Options ?? "")).Trim();
+        return builder.ConnectionString;
+    }
+
+    /// <summary>A time as a setting of the server takes it.</summary>
+    public static string Milliseconds(TimeSpan time) => time.TotalMilliseconds.ToString("0", CultureInfo.InvariantCulture);
+}
