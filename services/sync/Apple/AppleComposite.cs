@@ -1,8 +1,7 @@
 using System.Buffers.Text;
-using System.Globalization;
 using System.Text;
 using OpenReadings.Sync.Files;
-using OpenReadings.Sync.Imports;
+using OpenReadings.Sync.Importing;
 
 namespace OpenReadings.Sync.Apple;
 
@@ -46,7 +45,7 @@ internal sealed class AppleComposite
     {
         var workout = new AppleComposite(source, xml.Line, "Workout", "workout", AppleWorkouts.TypeOf(activity), from, to, kinds);
         workout.details["activity"] = Short(activity.Replace(AppleWorkouts.Prefix, "", StringComparison.Ordinal));
-        if (workout.Number(xml, "duration"u8) is { } duration)
+        if (Number(xml, "duration"u8) is { } duration)
             workout.details["duration_seconds"] = duration * (xml.Text("durationUnit"u8) switch { "s" => 1, "hr" or "h" => 3600, _ => 60 });
         workout.Total(xml, "totalDistance"u8, "totalDistanceUnit"u8, "HKQuantityTypeIdentifierDistanceWalkingRunning"u8);
         workout.Total(xml, "totalEnergyBurned"u8, "totalEnergyBurnedUnit"u8, "HKQuantityTypeIdentifierActiveEnergyBurned"u8);
@@ -97,7 +96,7 @@ internal sealed class AppleComposite
         if (metrics.Length == 0)
         {
             if (metadata.Count > 0 && happening.Kind == "workout") details["metadata"] = metadata;
-            to.Event(source, new(happening.Kind, happening.Type, happening.From, happening.To, values.Count > 0 ? values : null,
+            to.Happened(source, new(happening.Kind, happening.Type, happening.From, happening.To, values.Count > 0 ? values : null,
                 details.Count > 0 ? details : null), line);
         }
         else if (double.IsNaN(pressure[0]) && double.IsNaN(pressure[1]))

@@ -1,7 +1,7 @@
 using System.Buffers.Text;
 using System.Text;
 using OpenReadings.Sync.Files;
-using OpenReadings.Sync.Imports;
+using OpenReadings.Sync.Importing;
 
 namespace OpenReadings.Sync.Apple;
 

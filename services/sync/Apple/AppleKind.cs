@@ -1,6 +1,6 @@
 using System.Text;
 using OpenReadings.Sync.Files;
-using OpenReadings.Sync.Imports;
+using OpenReadings.Sync.Importing;
 using OpenReadings.Units;
 
 namespace OpenReadings.Sync.Apple;
@@ -73,8 +73,8 @@ public sealed class AppleKind
         var shown = written.Length > 40 ? written[..40] : written;
         if (!Unit.TryParse(quantity!.Fraction && written == "%" ? "1" : written, out var from))
             return new(null, $"The unit '{shown}' is not known.");
-        var to = Unit.Parse(Metric!.Unit);
-        if (from.ConvertsTo(to, quantity.Substance)) return new(from.To(to, quantity.Substance), "");
+        var (to, substance) = (Unit.Parse(Metric!.Unit), quantity.Type is { } type ? SeriesTypes.Find(type)!.Substance : null);
+        if (from.ConvertsTo(to, substance)) return new(from.To(to, substance), "");
         return quantity.AsWritten ? new(to.To(to), "") : new(null, $"The unit '{shown}' does not convert to {to.Code}.");
     }
 

@@ -7,10 +7,9 @@ namespace OpenReadings.Sync.Apple;
 /// <param name="Type">The catalog's series type; null where it has none that means the same.</param>
 /// <param name="Unit">UCUM for a metric without type; with one, the type's unit.</param>
 /// <param name="Fraction">Apple's "%" of this quantity is a fraction: 0.97 is 97 %.</param>
-/// <param name="Substance">What is dissolved, where amounts become masses.</param>
 /// <param name="AsWritten">The number is taken as it is: Apple's unit and the catalog's are two names of one scale.</param>
 public sealed record AppleQuantity(
-    string Metric, string? Type, string? Unit = null, bool Fraction = false, string? Substance = null, bool AsWritten = false);
+    string Metric, string? Type, string? Unit = null, bool Fraction = false, bool AsWritten = false);
 
 /// <summary>
 /// Apple's quantity types. A metric has the name of its series type, unless several quantities share one type: adding up
@@ -35,8 +34,8 @@ public static class AppleTypes
         ["AtrialFibrillationBurden"] = Percent("atrial_fibrillation_burden"),
         ["OxygenSaturation"] = Percent("oxygen_saturation"),
         ["PeripheralPerfusionIndex"] = Percent("peripheral_perfusion_index"),
-        ["BloodGlucose"] = new("blood_glucose", "blood_glucose", Substance: "glucose"),
-        ["BloodAlcoholContent"] = new("blood_alcohol_content", "blood_alcohol_content", Fraction: true, Substance: "ethanol"),
+        ["BloodGlucose"] = Same("blood_glucose"),
+        ["BloodAlcoholContent"] = Percent("blood_alcohol_content"),
         ["BloodPressureSystolic"] = Same("blood_pressure_systolic"),
         ["BloodPressureDiastolic"] = Same("blood_pressure_diastolic"),
         ["RespiratoryRate"] = Same("respiratory_rate"),
@@ -102,7 +101,7 @@ public static class AppleTypes
         ["WaterTemperature"] = Same("water_temperature"),
         ["UVExposure"] = Same("uv_exposure"),
         ["InhalerUsage"] = Same("inhaler_usage"),
-        ["ElectrodermalActivity"] = new("electrodermal_activity", "electrodermal_activity"),
+        ["ElectrodermalActivity"] = Same("electrodermal_activity"),
         ["PushCount"] = Same("push_count"),
         ["InsulinDelivery"] = Same("insulin_delivery"),
         ["NumberOfTimesFallen"] = Same("number_of_times_fallen"),

@@ -1,4 +1,4 @@
-namespace OpenReadings.Sync.Imports;
+namespace OpenReadings.Sync.Importing;
 
 /// <summary>Gathers what a reader finds into requests for <c>readings</c>: by source, in the order of the file.</summary>
 public sealed class Batches(Action<string> skip, Action<long, string?, string, string> reject) : IRecords, IDisposable
@@ -33,7 +33,7 @@ public sealed class Batches(Action<string> skip, Action<long, string?, string, s
         Count();
     }
 
-    public void Event(Source source, Happening happening, long line)
+    public void Happened(Source source, Happening happening, long line)
     {
         var columns = Of(source);
         var batch = columns.Events ??= new EventBatch(source, 0);

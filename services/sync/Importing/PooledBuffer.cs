@@ -1,6 +1,6 @@
 using System.Buffers;
 
-namespace OpenReadings.Sync.Imports;
+namespace OpenReadings.Sync.Importing;
 
 /// <summary>Bytes that grow in arrays of the shared pool.</summary>
 public sealed class PooledBuffer(int first = 4096) : IBufferWriter<byte>, IDisposable

@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 
-namespace OpenReadings.Sync.Imports;
+namespace OpenReadings.Sync.Importing;
 
 /// <summary>A source of readings that a file names. One object for each while the file is read.</summary>
 /// <param name="Id">The source's id in <c>readings</c>.</param>
@@ -60,7 +60,7 @@ public interface IRecords
     void Row(Source source, Metric[] metrics, ReadOnlySpan<byte> at, ReadOnlySpan<double> values, long line);
 
     /// <summary>Something with a beginning and an end.</summary>
-    void Event(Source source, Happening happening, long line);
+    void Happened(Source source, Happening happening, long line);
 
     /// <summary>Something that is not imported, and is no mistake.</summary>
     void Skip(string type);

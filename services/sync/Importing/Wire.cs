@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
-namespace OpenReadings.Sync.Imports;
+namespace OpenReadings.Sync.Importing;
 
 /// <summary>The JSON that goes to other services and into our own columns: absent instead of null.</summary>
 internal static class Wire

@@ -1,7 +1,7 @@
 using System.Globalization;
 using OpenReadings.Units;
 
-namespace OpenReadings.Sync.Imports;
+namespace OpenReadings.Sync.Importing;
 
 /// <summary>What one request to <c>readings</c> carries: of one source, with the line of each item in the file.</summary>
 public abstract class Batch(Source source, int lane) : IDisposable
@@ -160,7 +160,9 @@ public sealed class RowBatch(Source source, int lane, Metric[] metrics) : Batch(
     public override void Write(PooledBuffer body, Func<Metric, Converter?> converterOf)
     {
         var converters = metrics.Select(converterOf).ToArray();
-        var (start, times, all) = (0, at.Written.Span, values.Items);
+        var start = 0;
+        ReadOnlySpan<byte> times = at.Written.Span;
+        var all = values.Items;
         body.Append("{\"readings\":["u8);
         for (var row = 0; row < lines.Count; row++)
         {
