@@ -61,6 +61,24 @@ public sealed class ByteWindow(Stream stream, int limit = 1 << 20, long offset =
         start += count;
     }
 
+    /// <summary>Goes on at a later place, where the given line begins.</summary>
+    public void SkipTo(long offset, long line)
+    {
+        if (stream.CanSeek && offset > Offset + Rest.Length)
+        {
+            stream.Position = offset;
+            (start, end, Ended, Offset) = (0, 0, false, offset);
+        }
+
+        while (Offset < offset)
+        {
+            Advance((int)Math.Min(Rest.Length, offset - Offset));
+            if (Offset < offset && !More()) break;
+        }
+
+        Line = line;
+    }
+
     public void Dispose()
     {
         if (buffer.Length == 0) return;
