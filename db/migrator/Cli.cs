@@ -78,10 +78,9 @@ internal sealed class Cli
         return worst.Code;
     }
 
-    public static Option<TimeSpan> Time(string name, TimeSpan byDefault, string description) => new(name)
+    public static Option<TimeSpan?> Time(string name, TimeSpan byDefault, string description) => new(name)
     {
-        Description = description, HelpName = "500ms|2s|15min|1h|0",
-        DefaultValueFactory = _ => byDefault,
+        Description = $"{description} [default: {byDefault.TotalSeconds:0}s]", HelpName = "500ms|2s|15min|1h|0",
         CustomParser = result =>
         {
             if (Duration.TryParse(result.Tokens[0].Value, out var value)) return value;

@@ -30,14 +30,8 @@ internal sealed class Journal(Session session, Guid runId)
         return entries.ToDictionary(entry => entry.Name);
     }
 
-    /// <summary>Makes the tables where they are missing, in the transaction of the caller or each by itself.</summary>
-    public async Task EnsureAsync(CancellationToken ct)
-    {
-        if (!await ExistsAsync("schemaversions", ct))
-            foreach (var statement in SqlSplitter.Split(DbUpTable)) await session.ExecuteAsync(statement, ct);
-        if (!await ExistsAsync("schemaversions_meta", ct)) await session.ExecuteAsync(MetaTable, ct);
-        await LetTheServiceReadAsync(ct);
-    }
+    /// <summary>Makes the tables where they are missing, all or nothing.</summary>
+    public Task EnsureAsync(CancellationToken ct) => session.ExecuteAsync(MakeTables, ct);
 
     /// <summary>The same insert as DbUp's. Its column has no time zone: UTC, whatever the machine thinks.</summary>
     public async Task AddAsync(Script script, int statements, DateTimeOffset started, CancellationToken ct)
@@ -69,20 +63,6 @@ internal sealed class Journal(Session session, Guid runId)
             Nullable("image", Environment.GetEnvironmentVariable("MIGRATE_IMAGE")),
             new("host", Environment.MachineName), Nullable("error", error));
 
-    // A service refuses to serve on a schema older than its code, so its role may read the names.
-    private Task LetTheServiceReadAsync(CancellationToken ct) => session.ExecuteAsync(
-        """
-        do $$
-        declare app name := regexp_replace(current_user, '_migrator$', '_app');
-        begin
-            if app <> current_user and exists (select from pg_roles where rolname = app)
-                and not has_table_privilege(app, 'public.schemaversions', 'select') then
-                execute format('grant select on public.schemaversions to %I', app);
-            end if;
-        end
-        $$
-        """, ct);
-
     private Task<bool> ExistsAsync(string table, CancellationToken ct) =>
         session.ScalarAsync<bool>($"select to_regclass('public.{table}') is not null", ct);
 
@@ -96,33 +76,45 @@ internal sealed class Journal(Session session, Guid runId)
                null::text as done_sha256, null::text as db_user where false
         """;
 
-    private const string DbUpTable = """
-        create table public.schemaversions (
-            schemaversionsid serial not null,
-            scriptname character varying(255) not null,
-            applied timestamp without time zone not null,
-            constraint "PK_schemaversions_Id" primary key (schemaversionsid)
-        );
-        create unique index schemaversions_scriptname on public.schemaversions (scriptname);
-        """;
-
-    private const string MetaTable = """
-        create table public.schemaversions_meta (
-            scriptname text primary key,
-            sha256 text not null,
-            state text not null check (state in ('running', 'applied', 'partial', 'reverted', 'stamped')),
-            statements_done integer not null,
-            statements_total integer not null,
-            done_sha256 text,
-            started timestamptz not null,
-            finished timestamptz,
-            duration_ms bigint,
-            run_id uuid not null,
-            runner text not null,
-            image text,
-            db_user text not null,
-            host text not null,
-            error text
-        )
+    // A service refuses to serve on a schema older than its code, so its role may read the names.
+    private const string MakeTables = """
+        do $$
+        declare
+            app name := regexp_replace(current_user, '_migrator$', '_app');
+        begin
+            if to_regclass('public.schemaversions') is null then
+                create table public.schemaversions (
+                    schemaversionsid serial not null,
+                    scriptname character varying(255) not null,
+                    applied timestamp without time zone not null,
+                    constraint "PK_schemaversions_Id" primary key (schemaversionsid)
+                );
+                create unique index schemaversions_scriptname on public.schemaversions (scriptname);
+            end if;
+            if to_regclass('public.schemaversions_meta') is null then
+                create table public.schemaversions_meta (
+                    scriptname text primary key,
+                    sha256 text not null,
+                    state text not null check (state in ('running', 'applied', 'partial', 'reverted', 'stamped')),
+                    statements_done integer not null,
+                    statements_total integer not null,
+                    done_sha256 text,
+                    started timestamptz not null,
+                    finished timestamptz,
+                    duration_ms bigint,
+                    run_id uuid not null,
+                    runner text not null,
+                    image text,
+                    db_user text not null,
+                    host text not null,
+                    error text
+                );
+            end if;
+            if app <> current_user and exists (select from pg_roles where rolname = app)
+                and not has_table_privilege(app, 'public.schemaversions', 'select') then
+                execute format('grant select on public.schemaversions to %I', app);
+            end if;
+        end
+        $$
         """;
 }

@@ -23,7 +23,7 @@ internal sealed partial class ScriptRunner
             }
             catch (Exception e) when (e is PostgresException or MigrationException && session.IsOpen)
             {
-                await MarkAsync("partial", e.Message, CancellationToken.None);
+                await MarkAsync("partial", e is PostgresException refused ? refused.MessageText : e.Message, CancellationToken.None);
                 throw;
             }
         }

@@ -17,6 +17,7 @@ internal sealed partial record Script(string Name, string Folder, string Path, s
     /// <summary>The shared scripts by name, then the service's by name.</summary>
     public static IReadOnlyList<Script> LoadAll(string root, string service)
     {
+        if (!Directory.Exists(root)) throw new MigrationException(ExitCode.Usage, $"There is no folder {root}.");
         string[] folders = service == "shared" ? [service] : ["shared", service];
         var scripts = folders.SelectMany(folder => LoadFolder(root, folder)).ToList();
 
@@ -29,7 +30,9 @@ internal sealed partial record Script(string Name, string Folder, string Path, s
     {
         var directory = System.IO.Path.Combine(root, folder);
         if (!Directory.Exists(directory)) return [];
-        return Directory.EnumerateFiles(directory, "*.sql").Order(StringComparer.Ordinal).Select(path => Load(path, folder));
+        return Directory.EnumerateFiles(directory)
+            .Where(path => path.EndsWith(".sql", StringComparison.OrdinalIgnoreCase))
+            .Order(StringComparer.Ordinal).Select(path => Load(path, folder));
     }
 
     private static Script Load(string path, string folder)
@@ -45,6 +48,10 @@ internal sealed partial record Script(string Name, string Folder, string Path, s
         catch (DecoderFallbackException e)
         {
             throw new MigrationException(ExitCode.Invalid, $"{path}: not UTF-8.", inner: e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new MigrationException(ExitCode.Usage, $"{path}: {e.Message}", inner: e);
         }
         catch (FormatException e)
         {

@@ -29,7 +29,7 @@ internal sealed partial class ScriptRunner(Session session, Journal journal, UpO
             throw new MigrationException(exit, e.MessageText, ScriptError.Of(script, current, e), e);
         }
         // Whatever the script set for itself ends with it.
-        if (!options.DryRun) await session.ResetAsync(ct);
+        await session.ResetAsync(ct);
 
         return new ScriptReport
         {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net.Sockets;
 using Npgsql;
 
 namespace OpenReadings.Migrator;
@@ -28,7 +29,8 @@ internal sealed class Session : IAsyncDisposable
     public static async Task<Session> OpenAsync(Target target, Patience patience, Action<string> log, CancellationToken ct)
     {
         // Without a look at the server's types: nothing but text and numbers is read here.
-        var builder = new NpgsqlDataSourceBuilder(ConnectionStringFor(target, patience));
+        var wanted = ConnectionStringFor(target, patience);
+        var builder = new NpgsqlDataSourceBuilder(wanted.ConnectionString);
         await using var source = builder.ConfigureTypeLoading(types => types.EnableTypeLoading(false)).Build();
         for (var attempt = 1; ; attempt++)
         {
@@ -37,13 +39,14 @@ internal sealed class Session : IAsyncDisposable
             {
                 return await ConnectAsync(connection, patience, log, ct);
             }
-            catch (Exception e) when (e is NpgsqlException or TimeoutException or OperationCanceledException)
+            catch (Exception e) when (e is NpgsqlException or TimeoutException or SocketException or OperationCanceledException)
             {
                 await connection.DisposeAsync();
                 ct.ThrowIfCancellationRequested();
+                // A pooler that knows a part of the protocol only; a wrong password may be right in a moment, this stays.
+                if (e is PostgresException { SqlState: PostgresErrorCodes.ProtocolViolation }) throw Pooler(e);
                 var reason = e is OperationCanceledException ? "no answer in time" : e.Message;
-                log($"waiting for {connection.Database} at {connection.Host}:{connection.Port}, "
-                    + $"try {attempt} of {patience.Attempts}: {reason}");
+                log($"waiting for {wanted.Database} at {wanted.Host}:{wanted.Port}, try {attempt} of {patience.Attempts}: {reason}");
                 if (attempt < patience.Attempts) await patience.PauseAsync(ct);
                 else throw new MigrationException(ExitCode.Unreachable, $"The database cannot be reached: {reason}", inner: e);
             }
@@ -66,8 +69,7 @@ internal sealed class Session : IAsyncDisposable
 
         var session = new Session(connection);
         if (await session.ScalarAsync<int>("select pg_backend_pid()", limit.Token) != connection.ProcessID)
-            throw new MigrationException(ExitCode.Usage,
-                "A connection pooler stands in between (PgBouncer?). Locks and settings would be lost there: connect to PostgreSQL itself.");
+            throw Pooler(null);
         return session;
     }
 
@@ -125,7 +127,11 @@ internal sealed class Session : IAsyncDisposable
 
     public ValueTask DisposeAsync() => connection.DisposeAsync();
 
-    private static string ConnectionStringFor(Target target, Patience patience)
+    private static MigrationException Pooler(Exception? e) => new(ExitCode.Usage,
+        "A connection pooler stands in between (PgBouncer?), where locks and settings are lost. Connect to PostgreSQL itself.",
+        inner: e);
+
+    private static NpgsqlConnectionStringBuilder ConnectionStringFor(Target target, Patience patience)
     {
         var builder = target.Parse();
         builder.Pooling = false;
@@ -146,7 +152,7 @@ internal sealed class Session : IAsyncDisposable
             "default_transaction_read_only=off", @"default_transaction_isolation=read\ committed",
         ];
         builder.Options = string.Join(' ', settings.Select(setting => "-c " + setting).Prepend(builder.Options ?? "")).Trim();
-        return builder.ConnectionString;
+        return builder;
     }
 
     /// <summary>A time as a setting of the server takes it.</summary>

@@ -9,6 +9,7 @@ internal static class Targets
     {
         var root = Root(line.GetValue(cli.Scripts));
         var known = Services(root);
+        if (known.Count == 0) throw new MigrationException(ExitCode.Usage, $"{root} has no folder of a service.");
         var asked = line.GetValue(cli.Service)
             ?? throw new MigrationException(ExitCode.Usage, $"Say which: --service {string.Join('|', known)}|all");
         if (asked == "all")

@@ -42,8 +42,8 @@ internal static class Up
         verb.SetAction((line, ct) => cli.ForEachAsync(line, "up", (target, log) => RunAsync(target, new UpOptions
         {
             To = line.GetValue(to), Steps = line.GetValue(steps), DryRun = line.GetValue(dryRun),
-            AllowLate = line.GetValue(allowLate), LockWait = line.GetValue(lockWait), LockTimeout = line.GetValue(lockTimeout),
-            StatementTimeout = line.GetValue(statementTimeout), Retries = line.GetValue(retries), Patience = cli.Patience(line),
+            AllowLate = line.GetValue(allowLate), LockWait = line.GetValue(lockWait) ?? defaults.LockWait, LockTimeout = line.GetValue(lockTimeout) ?? defaults.LockTimeout,
+            StatementTimeout = line.GetValue(statementTimeout) ?? defaults.StatementTimeout, Retries = line.GetValue(retries), Patience = cli.Patience(line),
         }, log, ct)));
         return verb;
     }

@@ -41,6 +41,7 @@ public static class ServiceChassis
         });
         services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(30));
         services.ConfigureHttpJsonOptions(options => Json.Configure(options.SerializerOptions));
+        services.Configure<Microsoft.AspNetCore.Routing.RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);   // Problems says why
         services.AddSingleton(TimeProvider.System);
 
         services.AddSingleton<NpgsqlDataSource>(provider => Connect(Required("ConnectionStrings:app"), service, 40, provider));
@@ -88,7 +89,12 @@ public static class ServiceChassis
         var service = app.Services.GetRequiredService<ServiceName>().Value;
         app.UseForwardedHeaders();
         Telemetry.UseSpanNames(app);
-        app.UseExceptionHandler(handler => handler.Run(Problems.HandleAsync));
+        app.UseExceptionHandler(new ExceptionHandlerOptions
+        {
+            ExceptionHandler = Problems.HandleAsync,
+            // What the caller did wrong is the caller's to read: a stack trace for each would bury our own faults.
+            SuppressDiagnosticsCallback = context => context.Exception is ProblemException or BadHttpRequestException,
+        });
         app.UseStatusCodePages();
         app.UseRouting();
         app.UseAuthentication();
@@ -164,12 +170,12 @@ public static class ServiceChassis
                     await connection.ExecuteAsync(new(
                         "delete from inbox where received_at < now() - interval '14 days'", cancellationToken: stoppingToken));
                 }
-                catch (NpgsqlException e)
+                catch (Exception e) when (!stoppingToken.IsCancellationRequested)
                 {
                     log.LogWarning("The inbox was not pruned: {Reason}", e.Message);
                 }
             }
-            while (await timer.WaitForNextTickAsync(stoppingToken));
+            while (!stoppingToken.IsCancellationRequested && await timer.WaitForNextTickAsync(stoppingToken));
         }
     }
 }

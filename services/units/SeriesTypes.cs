@@ -4,13 +4,18 @@ namespace OpenReadings.Units;
 /// All series types: the one list that the catalog seeds its table from and that imports map to. Codes and numbers
 /// never change; a new type takes a free number of its category.
 /// </summary>
-/// <remarks>
-/// The material contained in the <c>Loinc</c> values is from LOINC (https://loinc.org). LOINC is copyright Regenstrief
-/// Institute, Inc. and the LOINC Committee, and is available at no cost under the licence at https://loinc.org/license.
-/// LOINC is a registered United States trademark of Regenstrief Institute, Inc.
-/// </remarks>
 public static class SeriesTypes
 {
+    /// <summary>Grows with every change of the list, so that an older program cannot undo a newer one's list.</summary>
+    public const int Revision = 1;
+
+    /// <summary>What the licence of LOINC wants to be said wherever its codes are listed.</summary>
+    public const string LoincNotice =
+        "This material contains content from LOINC (https://loinc.org). LOINC is copyright Regenstrief Institute, Inc. "
+        + "and the Logical Observation Identifiers Names and Codes (LOINC) Committee and is available at no cost under "
+        + "the license at https://loinc.org/license. LOINC is a registered United States trademark of Regenstrief "
+        + "Institute, Inc.";
+
     /// <summary>Every series type, by number.</summary>
     public static IReadOnlyList<SeriesType> All { get; } =
     [

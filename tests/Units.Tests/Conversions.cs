@@ -1,6 +1,6 @@
 using OpenReadings.Units;
 
-namespace UnitsTests;
+namespace OpenReadings.UnitsTests;
 
 public sealed class Conversions
 {

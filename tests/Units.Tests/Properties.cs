@@ -2,7 +2,7 @@ using FsCheck;
 using FsCheck.Fluent;
 using OpenReadings.Units;
 
-namespace UnitsTests;
+namespace OpenReadings.UnitsTests;
 
 /// <summary>What holds for every unit and value, tried with thousands of made-up ones.</summary>
 public sealed class Properties

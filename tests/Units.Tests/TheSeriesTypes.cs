@@ -1,7 +1,9 @@
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.RegularExpressions;
 using OpenReadings.Units;
 
-namespace UnitsTests;
+namespace OpenReadings.UnitsTests;
 
 public sealed partial class TheSeriesTypes
 {
@@ -131,6 +133,14 @@ public sealed partial class TheSeriesTypes
     [InlineData("kcal minutes met m_per_s watts rpm dB degrees mL")]
     public void The_unit_strings_of_the_known_list_are_understood(string units) =>
         Assert.All(units.Split(' '), unit => Assert.True(Unit.TryParse(unit, out _), unit));
+
+    [Fact]
+    public void Whoever_changes_the_list_raises_its_revision()
+    {
+        var list = string.Join('\n', SeriesTypes.All);
+        var fingerprint = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(list)).AsSpan(0, 8));
+        Assert.Equal("1 5922df400324d418", $"{SeriesTypes.Revision} {fingerprint}");
+    }
 
     // LOINC's check digit is the one of credit cards.
     private static int Luhn(string digits)

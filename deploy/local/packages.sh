@@ -1,0 +1,52 @@
+# Installs what the platform needs and this machine lacks. Sourced by ./dev.
+
+# Looks for the thing and not for the package, so that another version or another source of it is as good.
+missing_packages() {
+  local missing=()
+  need() { "${@:2}" >/dev/null 2>&1 || missing+=("$1"); }
+  need postgresql-15 ls /usr/lib/postgresql/*/bin/postgres
+  need rabbitmq-server test -x /usr/lib/rabbitmq/bin/rabbitmq-server
+  need nginx-light type nginx
+  need libsodium23 ls /usr/lib/*/libsodium.so.23
+  need amqp-tools type amqp-consume
+  need curl type curl
+  need jq type jq
+  need tzdata test -e /usr/share/zoneinfo/Europe/Berlin
+  printf '%s' "${missing[*]}"
+}
+
+install_packages() {
+  local missing log
+  type dotnet >/dev/null 2>&1 || die "The .NET SDK 10 is missing: https://learn.microsoft.com/dotnet/core/install/linux-debian"
+  missing=$(missing_packages)
+  [[ $missing ]] || return 0
+  type apt-get >/dev/null 2>&1 || die "This machine has no apt-get. Install what these Debian packages hold: $missing"
+  ((EUID == 0)) || die "Missing: $missing
+     Run as root, once:   ./dev install
+     (apt-get install --no-install-recommends $missing; nothing of it is started or set to start with the machine)"
+  say "Installing from Debian: $missing"
+  log=$(mktemp)
+  # shellcheck disable=SC2086
+  (quiet_install $missing) >"$log" 2>&1 || { tail -n 20 "$log" >&2; die "Installing failed; the whole output is in $log."; }
+  rm "$log"
+}
+
+# The packages bring system services that would listen to the world. We want their programs only: nothing is started now
+# (policy-rc.d), nothing with the next boot (update-rc.d), and no cluster is made that nobody asked for.
+quiet_install() {
+  local policy=/usr/sbin/policy-rc.d cluster=/etc/postgresql-common/createcluster.d/openreadings.conf service
+  made=()
+  export DEBIAN_FRONTEND=noninteractive
+  trap 'rm -f "${made[@]}"' EXIT
+  [[ -e $policy ]] || { printf '#!/bin/sh\nexit 101\n' >"$policy"; chmod +x "$policy"; made+=("$policy"); }
+  mkdir -p "${cluster%/*}"; echo 'create_main_cluster = false' >"$cluster"; made+=("$cluster")
+  apt-get update -q
+  apt-get install -q -y --no-install-recommends "$@"
+  for service in "$@"; do
+    case $service in
+      postgresql-15) update-rc.d postgresql disable ;;
+      rabbitmq-server) update-rc.d rabbitmq-server disable; [[ ! -d /run/systemd/system ]] || systemctl disable epmd.socket ;;
+      nginx-light) update-rc.d nginx disable ;;
+    esac || true
+  done
+}
