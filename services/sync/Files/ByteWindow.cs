@@ -82,6 +82,7 @@ public sealed class ByteWindow(Stream stream, int limit = 1 << 20, long offset =
     public void Dispose()
     {
         if (buffer.Length == 0) return;
+        stream.Dispose();
         ArrayPool<byte>.Shared.Return(buffer);
         buffer = [];
         (start, end, Ended) = (0, 0, true);

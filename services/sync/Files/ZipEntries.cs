@@ -49,7 +49,7 @@ public static class ZipEntries
     {
         var tail = new byte[(int)Math.Min(zip.Length, 22 + ushort.MaxValue)];
         if (!TryRead(zip, zip.Length - tail.Length, tail)) return null;
-        var at = tail.AsSpan().LastIndexOf([0x50, 0x4b, 5, 6]);
+        var at = tail.AsSpan().LastIndexOf("PK\u0005\u0006"u8);
         if (at < 0 || tail.Length - at < 22) return null;
         long count = BinaryPrimitives.ReadUInt16LittleEndian(tail.AsSpan(at + 10)), offset = BinaryPrimitives.ReadUInt32LittleEndian(tail.AsSpan(at + 16));
         if (count != ushort.MaxValue && offset != uint.MaxValue) return (offset, count);
@@ -128,7 +128,7 @@ public static class ZipEntries
         {
             zip.Position = Math.Min(at, zip.Length);
             var read = zip.ReadAtLeast(block, block.Length, throwOnEndOfStream: false);
-            var found = block.AsSpan(0, read).IndexOf([0x50, 0x4b, 3, 4]);
+            var found = block.AsSpan(0, read).IndexOf("PK\u0003\u0004"u8);
             if (found >= 0) return at + found;
             if (read < block.Length) return zip.Length;
         }

@@ -23,6 +23,9 @@ public abstract class Batch(Source source, int lane) : IDisposable
     /// <summary>The metrics that the source must have before.</summary>
     public abstract IEnumerable<Metric> Metrics { get; }
 
+    /// <summary>How values become the units in which the source keeps its metrics.</summary>
+    public IReadOnlyDictionary<string, Converter?>? Converters { get; set; }
+
     /// <summary>How many items there are of each kind, as the receipt counts them.</summary>
     public abstract IEnumerable<KeyValuePair<string, int>> Types { get; }
 
