@@ -105,7 +105,7 @@ public sealed class ImportTests(SyncService sync)
         var bomb = new MemoryStream();
         using (var zip = new ZipArchive(bomb, ZipArchiveMode.Create, leaveOpen: true))
         {
-            await using var entry = zip.CreateEntry("export.xml", CompressionLevel.Fastest).Open();
+            await using var entry = zip.CreateEntry("export.xml", CompressionLevel.Optimal).Open();
             await entry.WriteAsync("<HealthData>"u8.ToArray(), Ct);
             var blanks = new byte[1 << 20];
             for (var i = 0; i < 300; i++) await entry.WriteAsync(blanks, Ct);
