@@ -19,7 +19,7 @@ internal sealed class TestService : IAsyncDisposable
 
     // The program where it was built: the copy beside the tests lacks what the tests have from their framework.
     public static readonly string Migrate = Path.Combine(
-        AppContext.BaseDirectory.Replace("/tests/Migrator.Tests/", "/db/migrator/", StringComparison.Ordinal), "migrate");
+        AppContext.BaseDirectory.Replace("tests/Migrator.Tests", "db/migrator", StringComparison.Ordinal), "migrate");
 
     private TestService(string name) => Name = name;
 
