@@ -5,7 +5,7 @@ shift_by=$((base - 7100))
 declare -A port=([edge]=$base [identity]=$((base + 1)) [readings]=$((base + 2)) [catalog]=$((base + 3)) [sync]=$((base + 4))
   [postgres]=$((7432 + shift_by)) [broker]=$((7672 + shift_by)))
 edge=http://127.0.0.1:$base
-servers=.dev/servers
+servers=$(readlink -m .dev/servers)
 
 pid_file() { case $1 in postgres | broker | edge) say "$servers/$1/pid" ;; *) say ".dev/run/$1" ;; esac; }
 log_file() { case $1 in postgres | broker | edge) say "$servers/$1/log" ;; *) say ".dev/log/$1.log" ;; esac; }
@@ -42,13 +42,13 @@ move_when_asked() {
 
 # As root, the servers run as users of their own. If a folder above keeps those out, as /root does, the data lies elsewhere.
 make_room() {
-  local elsewhere
   [[ ! -e $servers ]] || return 0
   mkdir -p "$servers"; chmod 755 .dev "$servers"
-  open_to postgres "$PWD/$servers" && return 0
-  elsewhere=/var/lib/openreadings/$(basename "$PWD")-$(cksum <<<"$PWD" | cut -d' ' -f1)
-  say "The servers' users cannot enter $PWD: their data goes to $elsewhere."
-  mkdir -p "$elsewhere"; rmdir "$servers"; ln -s "$elsewhere" "$servers"
+  open_to postgres "$servers" && return 0
+  rmdir "$servers"
+  servers=/var/lib/openreadings/$(basename "$PWD")-$(cksum <<<"$PWD" | cut -d' ' -f1)
+  warn "The servers' own users cannot enter $PWD: their data goes to $servers."
+  mkdir -p "$servers"; ln -s "$servers" .dev/servers
 }
 
 refuse_taken_ports() {
@@ -66,8 +66,8 @@ start_servers() {
   fi
   running postgres && running broker && return
   say "Starting PostgreSQL (${port[postgres]}) and RabbitMQ (${port[broker]})"
-  deploy/local/postgres.sh start "$PWD/$servers/postgres" "${port[postgres]}" & starting_postgres=$!
-  deploy/local/broker.sh start "$PWD/$servers/broker" "${port[broker]}" "$PWD/.dev/secrets/broker.json" & starting_broker=$!
+  deploy/local/postgres.sh start "$servers/postgres" "${port[postgres]}" & starting_postgres=$!
+  deploy/local/broker.sh start "$servers/broker" "${port[broker]}" "$PWD/.dev/secrets/broker.json" & starting_broker=$!
 }
 wait_for_servers() {
   [[ ${starting_postgres-} ]] || return 0
@@ -152,7 +152,7 @@ start_service() {
 
 start_edge() {
   running edge || say "Starting the edge ($base)"
-  deploy/local/edge.sh start "$PWD/$servers/edge" "$base" $(for name in "${services[@]}"; do echo "127.0.0.1:${port[$name]}"; done) \
+  deploy/local/edge.sh start "$servers/edge" "$base" $(for name in "${services[@]}"; do echo "127.0.0.1:${port[$name]}"; done) \
     || die "The edge did not start."
 }
 
@@ -165,8 +165,7 @@ stop_all() {
 down() { one_at_a_time; stop_all; say "Everything is stopped; the data stays in .dev (./dev reset removes it)."; }
 reset() {
   one_at_a_time; stop_all
-  [[ ! -L $servers ]] || rm -rf "$(readlink "$servers")"
-  rm -rf .dev; say "Stopped, and all data, secrets and logs of this checkout are gone."
+  rm -rf "$servers" .dev; say "Stopped, and all data, secrets and logs of this checkout are gone."
 }
 
 # One line for each part; exit 1 when one is not well, with the end of its log.
