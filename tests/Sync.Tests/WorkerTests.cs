@@ -39,11 +39,13 @@ public sealed class WorkerTests(SyncService sync)
         var end = await SyncService.EndAsync(http, import);
         Assert.Equal("cancelled", end.GetProperty("state").GetString());
         Assert.InRange(asked.Elapsed.TotalSeconds, 0, 10);
-        Assert.Equal(4_000, end.GetProperty("receipt").GetProperty("stored").GetInt32());
+        var stored = end.GetProperty("receipt").GetProperty("stored").GetInt32();
+        Assert.InRange(stored, 3_000, 4_000);
+        Assert.Equal(stored, await StoredAsync(ada));
         await GoneAsync(import);
         using var again = await http.DeleteAsync(import, Ct);
         Assert.Equal(HttpStatusCode.NoContent, again.StatusCode);
-        Assert.Equal(4_000, (await http.GetFromJsonAsync<JsonElement>(import, Ct)).GetProperty("receipt").GetProperty("stored").GetInt32());
+        Assert.Equal(stored, (await http.GetFromJsonAsync<JsonElement>(import, Ct)).GetProperty("receipt").GetProperty("stored").GetInt32());
     }
 
     [Fact]
@@ -105,16 +107,15 @@ public sealed class WorkerTests(SyncService sync)
         var import = await SyncService.StartAsync(http, Apple, Samples.Export(Samples.Beats(10_000)));
         await held.Task.WaitAsync(TimeSpan.FromSeconds(60), Ct);
         await using var connection = new NpgsqlConnection(sync.Database.Superuser);
-        var saved = 0L;
-        while (saved < 4_000) saved = await connection.ExecuteScalarAsync<long?>("select (checkpoint->>'records')::bigint from imports where user_id = @ada", new { ada }) ?? 0;
+        await UntilAsync(async () => await connection.ExecuteScalarAsync<long?>("select (checkpoint->>'records')::bigint from imports where user_id = @ada", new { ada }) > 3_000);
         // As if the worker had died: nobody renews its lease, and its last writes come too late.
         await connection.ExecuteAsync("update imports set lease = gen_random_uuid(), lease_until = now() - interval '1 second' where user_id = @ada", new { ada });
         var end = await SyncService.EndAsync(http, import);
         Assert.Equal("completed", end.GetProperty("state").GetString());
         Assert.Equal(10_000, end.GetProperty("receipt").GetProperty("stored").GetInt32());
-        Assert.Equal(10_001, end.GetProperty("progress").GetProperty("records").GetInt32() + 1);
+        Assert.Equal(10_000, end.GetProperty("progress").GetProperty("records").GetInt32());
         Assert.Equal(10_000, await StoredAsync(ada));
-        Assert.Equal(6, sync.Line.WritesOf(ada));    // five batches, one of them twice
+        Assert.InRange(sync.Line.WritesOf(ada), 6, 7);    // five or six batches, one of them twice
     }
 
     [Fact]
@@ -213,7 +214,7 @@ public sealed class WorkerTests(SyncService sync)
         Assert.Equal(Found("Record") + Found("Workout"), receipt.GetProperty("stored").GetInt32());
         Assert.Equal(Found("ActivitySummary"), receipt.GetProperty("skipped").GetProperty("ActivitySummary").GetInt32());
         Assert.Equal(0, receipt.GetProperty("rejected").GetInt32());
-        Assert.Equal(["Apple Watch", "Health Mate"], receipt.GetProperty("sources").EnumerateArray().Select(source => source.GetProperty("name").GetString()).Order());
+        Assert.Equal(System.Text.RegularExpressions.Regex.Matches(xml, "<(?:Record|Workout) [^>]*sourceName=\"([^\"]*)\"").Select(match => match.Groups[1].Value).Distinct().Order(), receipt.GetProperty("sources").EnumerateArray().Select(source => source.GetProperty("name").GetString()).Order());
     }
 
     [Fact]
@@ -236,16 +237,18 @@ public sealed class WorkerTests(SyncService sync)
 
     private static async Task<JsonElement> PausedAsync(HttpClient http, Uri import)
     {
-        while (true)
-        {
-            var view = await http.GetFromJsonAsync<JsonElement>(import, Ct);
-            if (view.GetProperty("error").ValueKind == JsonValueKind.Object) return view;
-        }
+        JsonElement view = default;
+        await UntilAsync(async () => (view = await http.GetFromJsonAsync<JsonElement>(import, Ct)).GetProperty("error").ValueKind == JsonValueKind.Object);
+        return view;
+    }
+
+    private static async Task UntilAsync(Func<Task<bool>> holds)
+    {
+        for (var waited = System.Diagnostics.Stopwatch.StartNew(); !await holds(); await Task.Delay(20, Ct))
+            if (waited.Elapsed.TotalSeconds > 60) throw new TimeoutException("It did not happen in time.");
     }
 
     // The state is written first and the file deleted after.
-    private async Task GoneAsync(Uri import)
-    {
-        while (Directory.EnumerateFiles(sync.Folder, $"*-{Guid.Parse(import.ToString().Split('/')[^1]):N}").Any()) await Task.Yield();
-    }
+    private Task GoneAsync(Uri import) => UntilAsync(() =>
+        Task.FromResult(!Directory.EnumerateFiles(sync.Folder, $"*-{Guid.Parse(import.ToString().Split('/')[^1]):N}").Any()));
 }
