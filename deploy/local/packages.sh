@@ -16,7 +16,7 @@ missing_packages() {
 }
 
 install_packages() {
-  local missing
+  local missing log
   type dotnet >/dev/null 2>&1 || die "The .NET SDK 10 is missing: https://learn.microsoft.com/dotnet/core/install/linux-debian"
   missing=$(missing_packages)
   [[ $missing ]] || return 0
@@ -25,15 +25,17 @@ install_packages() {
      Run as root, once:   ./dev install
      (apt-get install --no-install-recommends $missing; nothing of it is started or set to start with the machine)"
   say "Installing from Debian: $missing"
-  mkdir -p .dev/log
-  (quiet_install $missing) >.dev/log/install.log 2>&1 \
-    || { tail -n 20 .dev/log/install.log >&2; die "Installing failed; the whole output is in .dev/log/install.log."; }
+  log=$(mktemp)
+  # shellcheck disable=SC2086
+  (quiet_install $missing) >"$log" 2>&1 || { tail -n 20 "$log" >&2; die "Installing failed; the whole output is in $log."; }
+  rm "$log"
 }
 
 # The packages bring system services that would listen to the world. We want their programs only: nothing is started now
 # (policy-rc.d), nothing with the next boot (update-rc.d), and no cluster is made that nobody asked for.
 quiet_install() {
-  local policy=/usr/sbin/policy-rc.d cluster=/etc/postgresql-common/createcluster.d/openreadings.conf made=() service
+  local policy=/usr/sbin/policy-rc.d cluster=/etc/postgresql-common/createcluster.d/openreadings.conf service
+  made=()
   export DEBIAN_FRONTEND=noninteractive
   trap 'rm -f "${made[@]}"' EXIT
   [[ -e $policy ]] || { printf '#!/bin/sh\nexit 101\n' >"$policy"; chmod +x "$policy"; made+=("$policy"); }

@@ -5,7 +5,7 @@ shift_by=$((base - 7100))
 declare -A port=([edge]=$base [identity]=$((base + 1)) [readings]=$((base + 2)) [catalog]=$((base + 3)) [sync]=$((base + 4))
   [postgres]=$((7432 + shift_by)) [broker]=$((7672 + shift_by)))
 edge=http://127.0.0.1:$base
-servers=.dev/servers
+servers=$(readlink -m .dev/servers)
 
 pid_file() { case $1 in postgres | broker | edge) say "$servers/$1/pid" ;; *) say ".dev/run/$1" ;; esac; }
 log_file() { case $1 in postgres | broker | edge) say "$servers/$1/log" ;; *) say ".dev/log/$1.log" ;; esac; }
@@ -42,13 +42,13 @@ move_when_asked() {
 
 # As root, the servers run as users of their own. If a folder above keeps those out, as /root does, the data lies elsewhere.
 make_room() {
-  local elsewhere
   [[ ! -e $servers ]] || return 0
   mkdir -p "$servers"; chmod 755 .dev "$servers"
-  open_to postgres "$PWD/$servers" && return 0
-  elsewhere=/var/lib/openreadings/$(basename "$PWD")-$(cksum <<<"$PWD" | cut -d' ' -f1)
-  say "The servers' users cannot enter $PWD: their data goes to $elsewhere."
-  mkdir -p "$elsewhere"; rmdir "$servers"; ln -s "$elsewhere" "$servers"
+  open_to postgres "$servers" && return 0
+  rmdir "$servers"
+  servers=/var/lib/openreadings/$(basename "$PWD")-$(cksum <<<"$PWD" | cut -d' ' -f1)
+  warn "The servers' own users cannot enter $PWD: their data goes to $servers."
+  mkdir -p "$servers"; ln -s "$servers" .dev/servers
 }
 
 refuse_taken_ports() {
@@ -66,47 +66,48 @@ start_servers() {
   fi
   running postgres && running broker && return
   say "Starting PostgreSQL (${port[postgres]}) and RabbitMQ (${port[broker]})"
-  deploy/local/postgres.sh start "$PWD/$servers/postgres" "${port[postgres]}" & starting_postgres=$!
-  deploy/local/broker.sh start "$PWD/$servers/broker" "${port[broker]}" "$PWD/.dev/secrets/broker.json" & starting_broker=$!
+  deploy/local/postgres.sh start "$servers/postgres" "${port[postgres]}" & starting_postgres=$!
+  deploy/local/broker.sh start "$servers/broker" "${port[broker]}" "$PWD/.dev/secrets/broker.json" & starting_broker=$!
 }
 wait_for_servers() {
-  wait "${starting_postgres-}" || die "PostgreSQL did not start."
-  wait "${starting_broker-}" || die "RabbitMQ did not start."
+  [[ ${starting_postgres-} ]] || return 0
+  wait "$starting_postgres" || die "PostgreSQL did not start."
+  wait "$starting_broker" || die "RabbitMQ did not start."
 }
 
-# newer STAMP PATH...: has anything there changed since the stamp was made?
-newer() {
-  local stamp=.dev/stamps/$1; shift
-  [[ ! -e $stamp ]] || [[ $(find "$@" \( -name bin -o -name obj \) -prune -o -newer "$stamp" -print -quit 2>/dev/null) ]]
+# changed NAME PATH...: are the files there others than when the step of that name was last done? done_with NAME says it is.
+declare -A seen
+changed() {
+  local name=$1; shift
+  seen[$name]=$(find "$@" \( -name bin -o -name obj \) -prune -o -type f -printf '%p %s %T@\n' 2>/dev/null | sort | cksum)
+  [[ ${seen[$name]} != "$(cat ".dev/stamps/$name" 2>/dev/null)" ]]
 }
-stamp() { mkdir -p .dev/stamps; touch -d "@$1" ".dev/stamps/$2"; }
+done_with() { printf '%s' "${seen[$1]}" >".dev/stamps/$1"; }
 
 build_platform() {
-  local begun=$EPOCHSECONDS
-  newer built services db/migrator db/scripts Directory.*.props global.json deploy/local/platform.slnf || return 0
+  changed build services db/migrator db/scripts Directory.*.props global.json deploy/local/platform.slnf || return 0
   say "Building"
   build deploy/local/platform.slnf
-  stamp "$begun" built
+  done_with build
 }
 
 superuser() { deploy/local/postgres.sh psql "$servers/postgres" "$@"; }
 
 bootstrap() {
-  local begun=$EPOCHSECONDS service
-  newer bootstrapped db/bootstrap.sql .dev/secrets/passwords "$servers/postgres/password" || return 0
+  local service
+  changed bootstrap db/bootstrap.sql .dev/secrets/passwords "$servers/postgres/password" || return 0
   say "Making roles and databases"
   for service in "${services[@]}"; do
     (export_passwords .dev/secrets "$service"; superuser -X -q -f db/bootstrap.sql)
   done
-  stamp "$begun" bootstrapped
+  done_with bootstrap
 }
 migrate() { SECRETS_DIRECTORY=${SECRETS_DIRECTORY:-.dev/secrets/migrate} dotnet db/migrator/bin/Release/net10.0/migrate.dll "$@"; }
 migrate_all() {
-  local begun=$EPOCHSECONDS
-  newer migrated db/scripts db/repeatable .dev/stamps/bootstrapped || return 0
+  changed migration db/scripts db/repeatable .dev/stamps/bootstrap || return 0
   say "Migrating the databases"
   migrate up --service all >.dev/log/migrate.log 2>&1 || { cat .dev/log/migrate.log >&2; die "The migration failed."; }
-  stamp "$begun" migrated
+  done_with migration
 }
 
 # Services run from copies, so that a build (of ./dev test, say) never changes a program while it runs. Only what differs
@@ -151,7 +152,7 @@ start_service() {
 
 start_edge() {
   running edge || say "Starting the edge ($base)"
-  deploy/local/edge.sh start "$PWD/$servers/edge" "$base" $(for name in "${services[@]}"; do echo "127.0.0.1:${port[$name]}"; done) \
+  deploy/local/edge.sh start "$servers/edge" "$base" $(for name in "${services[@]}"; do echo "127.0.0.1:${port[$name]}"; done) \
     || die "The edge did not start."
 }
 
@@ -164,8 +165,7 @@ stop_all() {
 down() { one_at_a_time; stop_all; say "Everything is stopped; the data stays in .dev (./dev reset removes it)."; }
 reset() {
   one_at_a_time; stop_all
-  [[ ! -L $servers ]] || rm -rf "$(readlink "$servers")"
-  rm -rf .dev; say "Stopped, and all data, secrets and logs of this checkout are gone."
+  rm -rf "$servers" .dev; say "Stopped, and all data, secrets and logs of this checkout are gone."
 }
 
 # One line for each part; exit 1 when one is not well, with the end of its log.
@@ -202,7 +202,7 @@ watch() {
   running broker || die "RabbitMQ is not running: ./dev up"
   for service in ${1:-${services[@]}}; do
     amqp-consume --server=127.0.0.1 --port="${port[broker]}" --vhost=openreadings --authfile=.dev/secrets/watcher \
-      -q "watch.$service.$$" -x -e "$service.events" -r "${2:-#}" jq -c --unbuffered . &
+      -q "watch.$service.$$" -x -e "$service.events" -r "${2:-#}" -- jq -c . &
   done
   wait
 }

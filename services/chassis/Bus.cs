@@ -111,22 +111,27 @@ internal static class Bus
 
         public async Task Send(ExceptionReceiveContext context, IPipe<ExceptionReceiveContext> next)
         {
-            var error = context.Exception.GetBaseException();
+            var causes = Causes(context.Exception).ToList();
             var was = context.GetPayload<RabbitMqBasicConsumeContext>().Properties;
             var headers = (was.Headers ?? new Dictionary<string, object?>())
                 .Where(header => header.Key is "traceparent" or "x-round").ToDictionary();
-            var isOutage = error is NpgsqlException { IsTransient: true } or TimeoutException;   // not the event's fault
+            var isOutage = causes.Any(e => e is NpgsqlException { IsTransient: true } or TimeoutException);   // not the event's fault
             var round = (headers.GetValueOrDefault("x-round") as int? ?? 0) + (isOutage ? 0 : 1);
-            var parked = round > Rounds || error is SerializationException or JsonException;
+            var parked = round > Rounds || causes.Any(e => e is SerializationException or JsonException);
             headers["x-round"] = round;
-            headers["x-error"] = error.GetType().Name;       // the text may quote a person's data
+            headers["x-error"] = causes[0].GetType().Name;   // the text may quote a person's data
             await context.GetPayload<ChannelContext>().BasicPublishAsync("", queue + (parked ? ".parked" : ".later"), mandatory: true,
                 new BasicProperties(was) { Headers = headers, Persistent = true }, context.GetBody(), awaitAck: true);
             log.Log(parked ? LogLevel.Error : LogLevel.Warning, "Event {Id} on {Queue} is {Where}: {Error}",
-                was.MessageId, queue, parked ? "parked" : "put off", error.GetType().Name);
+                was.MessageId, queue, parked ? "parked" : "put off", causes[0].GetType().Name);
         }
 
         public void Probe(ProbeContext context) { }
+
+        private static IEnumerable<Exception> Causes(Exception? outermost)
+        {
+            for (var error = outermost; error is not null; error = error.InnerException) yield return error;
+        }
     }
 
     /// <summary>Reads CloudEvents, whatever the content type says. Everything is parsed here: later would mean retries.</summary>

@@ -41,6 +41,7 @@ public static class ServiceChassis
         });
         services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(30));
         services.ConfigureHttpJsonOptions(options => Json.Configure(options.SerializerOptions));
+        services.Configure<Microsoft.AspNetCore.Routing.RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);   // Problems says why
         services.AddSingleton(TimeProvider.System);
 
         services.AddSingleton<NpgsqlDataSource>(provider => Connect(Required("ConnectionStrings:app"), service, 40, provider));
@@ -164,12 +165,12 @@ public static class ServiceChassis
                     await connection.ExecuteAsync(new(
                         "delete from inbox where received_at < now() - interval '14 days'", cancellationToken: stoppingToken));
                 }
-                catch (NpgsqlException e)
+                catch (Exception e) when (!stoppingToken.IsCancellationRequested)
                 {
                     log.LogWarning("The inbox was not pruned: {Reason}", e.Message);
                 }
             }
-            while (await timer.WaitForNextTickAsync(stoppingToken));
+            while (!stoppingToken.IsCancellationRequested && await timer.WaitForNextTickAsync(stoppingToken));
         }
     }
 }

@@ -55,9 +55,9 @@ public sealed class Database(NpgsqlDataSource source, OutboxSignal outbox)
         await using var batch = Batch(user);
         batch.Add(sql, args);
         await using var reader = await batch.ExecuteReaderAsync(ct);
-        var parse = reader.GetRowParser<T>();
+        var parse = reader.GetRowParser(typeof(T));
         var rows = new List<T>();
-        while (await reader.ReadAsync(ct)) rows.Add(parse(reader));
+        while (await reader.ReadAsync(ct)) rows.Add((T)parse(reader));
         return rows;
     }
 
@@ -153,7 +153,7 @@ public sealed class UserTransaction(
         await ExecuteAsync(
             """
             insert into outbox (id, event_type, subject, data, traceparent)
-            values (@Id, @Type, @Subject, @Data::jsonb, @Traceparent)
+            values (@Id, @Type, @Subject, @Data::json, @Traceparent)
             """,
             new
             {

@@ -99,7 +99,7 @@ public sealed class EventSender(string service, Uri broker, ILogger<EventSender>
         json.WriteString("datacontenttype", "application/json");
         if (traceparent is not null) json.WriteString("traceparent", traceparent);
         json.WritePropertyName("data");
-        json.WriteRawValue(row.Data, skipInputValidation: true);      // jsonb: the database has validated it
+        json.WriteRawValue(row.Data, skipInputValidation: true);      // the database has validated it
         json.WriteEndObject();
         json.Flush();
         return buffer.WrittenMemory;

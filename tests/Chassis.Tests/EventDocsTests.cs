@@ -73,7 +73,14 @@ public sealed class EventDocsTests
             var sample = Sample(type);
             page.Append($"\n## `{TypeOf(type)}`\n\n{Text(documented.Element("summary")!)} Subject: `{((IEvent)sample).Subject}`.\n\n");
             page.Append("| field | JSON | meaning |\n|---|---|---|\n");
-            var schema = Json.Options.GetJsonSchemaAsNode(type, new JsonSchemaExporterOptions { TreatNullObliviousAsNonNullable = true });
+            var schema = Json.Options.GetJsonSchemaAsNode(type, new JsonSchemaExporterOptions
+            {
+                TreatNullObliviousAsNonNullable = true,
+                // A type with a converter of ours is a riddle to the exporter.
+                TransformSchemaNode = (context, node) => Nullable.GetUnderlyingType(context.TypeInfo.Type) is { } inner && inner == typeof(DateTimeOffset)
+                    ? new JsonObject { ["type"] = new JsonArray("string", "null"), ["format"] = "date-time" }
+                    : context.TypeInfo.Type == typeof(DateTimeOffset) ? new JsonObject { ["type"] = "string", ["format"] = "date-time" } : node,
+            });
             foreach (var parameter in type.GetConstructors()[0].GetParameters())
             {
                 var name = JsonNamingPolicy.SnakeCaseLower.ConvertName(parameter.Name!);
@@ -88,27 +95,31 @@ public sealed class EventDocsTests
 
     private static string TypeOf(Type type) => (string)type.GetProperty("Type", BindingFlags.Public | BindingFlags.Static)!.GetValue(null)!;
 
-    private static object Sample(Type type) => Activator.CreateInstance(type, [.. type.GetConstructors()[0].GetParameters().Select(parameter =>
-        (object?)(parameter.Name, Nullable.GetUnderlyingType(parameter.ParameterType) ?? parameter.ParameterType) switch
+    private static object Sample(Type type) =>
+        Activator.CreateInstance(type, [.. type.GetConstructors()[0].GetParameters().Select(SampleOf)])!;
+
+    private static object? SampleOf(ParameterInfo parameter) => parameter.Name switch
+    {
+        "UserId" => Guid.Parse("0190f3d2-0001-7b00-8000-000000000007"),
+        "From" => DateTimeOffset.Parse("2026-11-20T20:55:00Z"),
+        "Kind" or "Format" => "apple-health",
+        "State" => "completed",
+        "Category" => "heart",
+        "Unit" => "/min",
+        "Aggregation" => "average",
+        "Minimum" => 20d,
+        "Maximum" => 300d,
+        "Panel" => null,
+        _ => (Nullable.GetUnderlyingType(parameter.ParameterType) ?? parameter.ParameterType).Name switch
         {
-            ("UserId", _) => Guid.Parse("0190f3d2-0001-7b00-8000-000000000007"),
-            (_, { } t) when t == typeof(Guid) => Guid.Parse("0190f3d2-77aa-7c31-9d1e-2b8c1f0a5e44"),
-            ("From", _) => DateTimeOffset.Parse("2026-11-20T20:55:00Z"),
-            (_, { } t) when t == typeof(DateTimeOffset) => DateTimeOffset.Parse("2026-11-20T20:56:59Z"),
-            (_, { } t) when t == typeof(IReadOnlyList<string>) => new[] { "heart_rate" },
-            ("Minimum", _) => 20d,
-            ("Maximum", _) => 300d,
-            ("Panel", _) => null,
-            (_, { } t) when t == typeof(int) => 60,
-            (_, { } t) when t == typeof(long) => 60L,
-            ("Kind", _) => "apple-health",
-            ("Format", _) => "apple-health",
-            ("State", _) => "completed",
-            ("Category", _) => "heart",
-            ("Unit", _) => "/min",
-            ("Aggregation", _) => "average",
-            _ => "heart_rate",
-        })])!;
+            nameof(Guid) => Guid.Parse("0190f3d2-77aa-7c31-9d1e-2b8c1f0a5e44"),
+            nameof(DateTimeOffset) => DateTimeOffset.Parse("2026-11-20T20:56:59Z"),
+            nameof(Int32) => 60,
+            nameof(Int64) => 60L,
+            nameof(String) => "heart_rate",
+            _ => new[] { "heart_rate" },
+        },
+    };
 
     private static string JsonTypeOf(JsonNode schema)
     {

@@ -3,7 +3,6 @@ using System.ComponentModel.DataAnnotations;
 using Dapper;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Npgsql;
@@ -82,7 +81,7 @@ public sealed class Notebook : IAsyncLifetime
         ]);
         builder.AddChassis("notebook", counting is null ? [] : [counting]);
         builder.Services.AddValidation();
-        builder.Logging.SetMinimumLevel(LogLevel.Error);
+        builder.Logging.SetMinimumLevel(LogLevel.Critical);
         var app = builder.Build().UseChassis();
         app.MapGet("/boom", () => { throw new InvalidOperationException("a secret detail"); });
         var routes = app.MapGroup("/notebook/v1").RequireAuthorization();
@@ -125,5 +124,5 @@ internal static class Configuration
 {
     public static void AddInMemory(this Microsoft.Extensions.Configuration.ConfigurationManager config, IEnumerable<(string Key, string Value)> settings) =>
         Microsoft.Extensions.Configuration.MemoryConfigurationBuilderExtensions.AddInMemoryCollection(
-            config, settings.Select(setting => KeyValuePair.Create<string, string?>(setting.Key, setting.Value)));
+            config, settings.GroupBy(setting => setting.Key, (key, all) => KeyValuePair.Create<string, string?>(key, all.Last().Value)));
 }

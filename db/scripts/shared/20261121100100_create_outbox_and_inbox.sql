@@ -3,7 +3,7 @@ create table outbox (
     id uuid primary key,                                  -- version 7: the order of sending, and the message id
     event_type text not null,
     subject text not null,
-    data jsonb not null,
+    data json not null,                                   -- json, not jsonb: what was written is what is sent
     traceparent text,
     occurred_at timestamptz not null default now(),
     failures smallint not null default 0                  -- how often this row, sent alone, was refused

@@ -1,0 +1,41 @@
+using System.ComponentModel.DataAnnotations;
+using Microsoft.AspNetCore.Http.HttpResults;
+using OpenReadings.Chassis;
+using OpenReadings.Identity.Passwords;
+
+namespace OpenReadings.Identity.Accounts;
+
+/// <summary>Changes the password and ends every other login: whoever knew the old one is out.</summary>
+public static class ChangePassword
+{
+    public sealed record Request([Required, StringLength(PasswordRules.LongestUtf16)] string CurrentPassword, string? NewPassword);
+
+    public static void Map(IEndpointRouteBuilder routes) => routes.MapPut("/me/password", HandleAsync)
+        .RequireRateLimiting(RateLimits.Sensitive)
+        .WithName("ChangePassword")
+        .WithSummary("Changes your password and ends all your other logins.")
+        .WithExample(request: """{"current_password": "Correct horse 7", "new_password": "Battery staple 8"}""");
+
+    private static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(
+        Request change, CurrentUser user, Database database, PasswordHasher passwords, CancellationToken ct)
+    {
+        ProblemItem[] broken = [.. PasswordRules.Broken(change.NewPassword, "/new_password")];
+        if (broken.Length > 0)
+            return Problems.Of(StatusCodes.Status400BadRequest, "validation-failed", "The new password breaks rules.", broken);
+        if (await StoredPassword.OfAsync(user, database, ct) is not { Hash: var was }) return Account.Gone();
+        if (!await passwords.IsRightAsync(was, change.CurrentPassword, ct)) return Account.WrongPassword();
+
+        var hash = await passwords.HashAsync(change.NewPassword!, ct);
+        await using var db = await database.BeginAsync(user, ct);
+        var changed = await db.ExecuteAsync(
+            "update passwords set hash = @hash, changed_at = now() where hash = @was", new { hash, was });
+        if (changed == 0) return Account.WrongPassword();        // it was changed meanwhile
+        await db.ExecuteAsync(
+            """
+            update logins set ended_at = now(), ended_because = 'password-changed'
+            where login_id is distinct from @current and ended_at is null
+            """, new { current = Guid.TryParse(user.Token.LoginId, out var loginId) ? loginId : (Guid?)null });
+        await db.CommitAsync();
+        return TypedResults.NoContent();
+    }
+}

@@ -1,0 +1,35 @@
+using System.ComponentModel.DataAnnotations;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
+using OpenReadings.Chassis;
+using OpenReadings.Events;
+using OpenReadings.Identity.Passwords;
+
+namespace OpenReadings.Identity.Accounts;
+
+/// <summary>Erases the account and tells every service to forget the person. The e-mail address is free again.</summary>
+public static class DeleteAccount
+{
+    public sealed record Request([Required, StringLength(PasswordRules.LongestUtf16)] string Password);
+
+    public static void Map(IEndpointRouteBuilder routes) => routes.MapDelete("/me", HandleAsync)
+        .RequireRateLimiting(RateLimits.Sensitive)
+        .WithName("DeleteAccount")
+        .WithSummary("Deletes your account for good; every service then forgets what it holds of you. The password is asked once more.")
+        .WithExample(request: """{"password": "Correct horse 7"}""");
+
+    private static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(
+        [FromBody] Request request, CurrentUser user, Database database, PasswordHasher passwords, TimeProvider clock,
+        CancellationToken ct)
+    {
+        if (await StoredPassword.OfAsync(user, database, ct) is not { Hash: var hash }) return Account.Gone();
+        if (!await passwords.IsRightAsync(hash, request.Password, ct)) return Account.WrongPassword();
+
+        await using var db = await database.BeginAsync(user, ct);
+        // Password, logins and refresh tokens go with the row.
+        if (await db.ExecuteAsync("delete from accounts") == 0) return Account.Gone();
+        await db.PublishAsync(new AccountDeleted(user.Id, clock.GetUtcNow()));
+        await db.CommitAsync();
+        return TypedResults.NoContent();
+    }
+}

@@ -1,0 +1,71 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using OpenReadings.Chassis;
+using OpenReadings.Events;
+using OpenReadings.Identity.Passwords;
+
+namespace OpenReadings.Identity.Accounts;
+
+/// <summary>
+/// Makes an account. With an address that is taken, the account there does not change and the answer is the same: nobody
+/// learns who has an account here (docs/decisions/0006).
+/// </summary>
+public static class SignUp
+{
+    public sealed record Request(string? Email, string? Password, string? Name, string? TimeZone);
+
+    public sealed record Response(Guid AccountId, string Email, string? Name, string TimeZone, DateTimeOffset CreatedAt);
+
+    public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/accounts", HandleAsync)
+        .WithName("SignUp")
+        .WithSummary("Makes an account; sign in afterwards.")
+        .WithDescription(
+            "Signing up with an address that has an account already is answered in the same way and changes nothing there: nobody "
+            + "learns from here who has an account. A program that is not sure whether its first try arrived signs in: "
+            + "401 then means that the account has another password.")
+        .WithExample(
+            request: """{"email": "ada@example.org", "password": "Correct horse 7", "name": "Ada", "time_zone": "Europe/Ljubljana"}""",
+            response:
+            """
+            {"account_id": "01a1fabf-c5d8-7a3e-a22a-8c90e9a54227", "email": "ada@example.org", "name": "Ada",
+             "time_zone": "Europe/Ljubljana", "created_at": "2026-11-21T09:30:00Z"}
+            """);
+
+    private static async Task<Results<Created<Response>, ProblemHttpResult>> HandleAsync(
+        Request wanted, Database database, PasswordHasher passwords, TimeProvider clock, CancellationToken ct)
+    {
+        ProblemItem[] broken =
+        [
+            .. EmailAddress.TryParse(wanted.Email, out var email) ? [] : InvalidEmail,
+            .. PasswordRules.Broken(wanted.Password, "/password"),
+            .. ProfileRules.BrokenByName(wanted.Name),
+            .. ProfileRules.BrokenByTimeZone(wanted.TimeZone),
+        ];
+        if (email is null || broken.Length > 0)
+            return Problems.Of(StatusCodes.Status400BadRequest, "validation-failed", "Some fields are not valid.", broken);
+
+        var hash = await passwords.HashAsync(wanted.Password!, ct);
+        var now = clock.GetUtcNow();
+        now = now.AddTicks(-(now.Ticks % TimeSpan.TicksPerMicrosecond));      // as exact as the database keeps it
+        var account = new Response(
+            Guid.CreateVersion7(now), email.Text, wanted.Name, wanted.TimeZone ?? ProfileRules.DefaultTimeZone, now);
+        await using var db = await database.BeginAsync(account.AccountId, ct);
+        var made = await db.ExecuteAsync(
+            """
+            with made as (
+                insert into accounts (email, email_key, name, time_zone, created_at)
+                values (@Email, @Key, @Name, @TimeZone, @CreatedAt)
+                on conflict on constraint accounts_email_key do nothing
+                returning user_id)
+            insert into passwords (user_id, hash) select user_id, @hash from made
+            """,
+            new { account.Email, email.Key, account.Name, account.TimeZone, account.CreatedAt, hash });
+        // As many statements and a commit with a write either way: the time taken tells as little as the answer.
+        if (made == 1) await db.PublishAsync(new AccountCreated(account.AccountId, account.CreatedAt));
+        else await db.ExecuteAsync("call note_repeated_sign_up(@Key)", new { email.Key });
+        await db.CommitAsync();
+        return TypedResults.Created("/identity/v1/me", account);
+    }
+
+    private static readonly ProblemItem[] InvalidEmail =
+        [new("/email", "invalid-email", $"The e-mail address is missing, malformed or longer than {EmailAddress.Longest} characters.")];
+}

@@ -1,0 +1,110 @@
+using System.Security.Cryptography;
+using OpenReadings.Chassis;
+
+namespace OpenReadings.Identity.Keys;
+
+/// <summary>
+/// The signing keys in memory, read again every minute. There is always the key that signs now and, published from the
+/// beginning, the one that signs after it; keys that signed before stay until their last token has expired.
+/// </summary>
+public sealed class KeyRing(Database database, KeySealer sealer, TimeProvider clock, ILogger<KeyRing> log) : BackgroundService
+{
+    private static readonly TimeSpan Signs = TimeSpan.FromDays(30), Again = TimeSpan.FromMinutes(1);
+    // Longer than any access token lives, with every clock and cache in between.
+    private static readonly TimeSpan Lingers = TimeSpan.FromHours(1);
+    private volatile IReadOnlyList<SigningKey> keys = [];
+
+    /// <summary>The keys to publish.</summary>
+    public IReadOnlyList<SealedKey> Published => [.. keys.Where(key => key.Row.GoneAt > clock.GetUtcNow()).Select(key => key.Row)];
+
+    /// <summary>The key whose time it is to sign.</summary>
+    public SigningKey Current()
+    {
+        var now = clock.GetUtcNow();
+        // Should rotation have failed for long, an old key is better than nobody signing in.
+        return keys.LastOrDefault(key => key.Row.SignsFrom <= now) ?? throw new InvalidOperationException("There is no signing key.");
+    }
+
+    /// <summary>Nothing is served before there is a key to sign with.</summary>
+    public override async Task StartAsync(CancellationToken cancellationToken)
+    {
+        await RefreshAsync(cancellationToken);
+        await base.StartAsync(cancellationToken);
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Again, clock);
+        while (await timer.WaitForNextTickAsync(stoppingToken))
+        {
+            try { await RefreshAsync(stoppingToken); }
+            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
+            {
+                log.LogWarning("The signing keys were not read again, the known ones stay: {Reason}", e.Message);
+            }
+        }
+    }
+
+    /// <summary>Reads the keys, and first makes or removes what the time asks for.</summary>
+    public async Task RefreshAsync(CancellationToken ct)
+    {
+        await using var db = await database.BeginUnownedAsync(ct);
+        var rows = await ReadAsync(db);
+        if (IsDue(rows))
+        {
+            // Several replicas notice at the same time. The second one finds nothing left to do.
+            await db.ExecuteAsync("select pg_advisory_xact_lock(hashtextextended('identity.signing-keys', 0))");
+            if (IsDue(await ReadAsync(db))) await RotateAsync(db);
+            rows = await ReadAsync(db);
+            await db.CommitAsync();
+        }
+        var known = keys.ToDictionary(key => key.Row.Kid);
+        keys = [.. rows.Select(row => new SigningKey(row, known.TryGetValue(row.Kid, out var same) ? same.Private : sealer.Open(row)))];
+    }
+
+    private bool IsDue(IReadOnlyList<SealedKey> rows)
+    {
+        var now = clock.GetUtcNow();
+        return !rows.Any(row => row.SignsFrom <= now && now < row.SignsUntil) || !rows.Any(row => row.SignsFrom > now)
+            || rows.Any(row => row.GoneAt <= now);
+    }
+
+    private async Task RotateAsync(UserTransaction db)
+    {
+        var now = clock.GetUtcNow();
+        await db.ExecuteAsync("delete from signing_keys where gone_at <= @now", new { now });
+        var rows = await ReadAsync(db);
+        var current = rows.LastOrDefault(row => row.SignsFrom <= now && now < row.SignsUntil);
+        current ??= await AddAsync(db, now);
+        if (!rows.Any(row => row.SignsFrom > now)) await AddAsync(db, current.SignsUntil);
+    }
+
+    private async Task<SealedKey> AddAsync(UserTransaction db, DateTimeOffset signsFrom)
+    {
+        var key = sealer.Make(signsFrom, signsFrom + Signs, signsFrom + Signs + Lingers);
+        await db.ExecuteAsync(
+            """
+            insert into signing_keys (kid, x, y, private_key, sealed_with, signs_from, signs_until, gone_at)
+            values (@Kid, @X, @Y, @PrivateKey, @SealedWith, @SignsFrom, @SignsUntil, @GoneAt)
+            """, key);
+        log.LogInformation("Signing key {Kid} was made; it signs from {From:u} until {Until:u}", key.Kid, key.SignsFrom, key.SignsUntil);
+        return key;
+    }
+
+    private static Task<IReadOnlyList<SealedKey>> ReadAsync(UserTransaction db) => db.QueryAsync<SealedKey>(
+        """
+        select kid, x, y, private_key, sealed_with, signs_from, signs_until, gone_at
+        from signing_keys
+        order by signs_from, kid
+        """);
+}
+
+/// <summary>A key that is open in memory.</summary>
+public sealed record SigningKey(SealedKey Row, ECDsa Private)
+{
+    public byte[] Sign(byte[] content)
+    {
+        lock (Private)                                      // ECDsa is not made for several threads; a signature takes 40 µs
+            return Private.SignData(content, HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation);
+    }
+}

@@ -1,0 +1,29 @@
+using OpenReadings.Chassis;
+
+namespace OpenReadings.Identity.Logins;
+
+/// <summary>Deletes logins that ended a week ago, with their used refresh tokens. Several replicas do no harm.</summary>
+public sealed class ForgetOldLogins(Database database, TimeProvider clock, ILogger<ForgetOldLogins> log) : BackgroundService
+{
+    private const int AtOnce = 1000;
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(TimeSpan.FromMinutes(10), clock);
+        while (await timer.WaitForNextTickAsync(stoppingToken))
+        {
+            try { await RunOnceAsync(stoppingToken); }
+            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
+            {
+                log.LogWarning("Old logins were not forgotten, the next round tries again: {Reason}", e.Message);
+            }
+        }
+    }
+
+    public async Task RunOnceAsync(CancellationToken ct)
+    {
+        await using var db = await database.BeginUnownedAsync(ct);
+        await db.ExecuteAsync("call forget_old_logins(@AtOnce)", new { AtOnce });
+        await db.CommitAsync();
+    }
+}

@@ -1,0 +1,80 @@
+using System.ComponentModel.DataAnnotations;
+using Microsoft.AspNetCore.Http.HttpResults;
+using OpenReadings.Chassis;
+using OpenReadings.Identity.Tokens;
+
+namespace OpenReadings.Identity.Logins;
+
+/// <summary>
+/// Exchanges a refresh token for the next pair. A token works once: one that comes again was copied, so its whole login
+/// ends, whoever holds the newest pair (docs/decisions/0007).
+/// </summary>
+public static class RefreshLogin
+{
+    public sealed record Request([Required, StringLength(200)] string RefreshToken);
+
+    private sealed record Family(Guid UserId, Guid LoginId);
+
+    private sealed record Presented(string ClientId, string Scope, DateTimeOffset AuthenticatedAt, bool IsUsed, bool IsOver);
+
+    public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/logins/refresh", HandleAsync)
+        .WithName("RefreshLogin")
+        .WithSummary("The next pair of tokens. A refresh token works once; using it again ends its login (token-reused).")
+        .WithExample(request: """{"refresh_token": "rt_7Jm0nU3f…"}""", response: LoginTokens.Example);
+
+    private static async Task<Results<Ok<LoginTokens>, ProblemHttpResult>> HandleAsync(
+        Request request, Database database, TokenIssuer tokens, ILogger<LoginTokens> log, HttpResponse response, CancellationToken ct)
+    {
+        var (presented, next) = (new RefreshToken(request.RefreshToken).Hash, RefreshToken.New());
+        if (await FamilyAsync(database, presented, ct) is not { } family) return Refused();
+
+        await using var db = await database.BeginAsync(family.UserId, ct);
+        // One at a time in each login: of two requests with one token, the second sees that the first has used it.
+        await db.ExecuteAsync("select from logins where login_id = @LoginId for update", family);
+        var found = await db.FindAsync<Presented>(
+            """
+            select client_id, scope, authenticated_at, used_at is not null as is_used,
+                ended_at is not null or expires_at <= now() or issued_at <= now() - interval '30 days' as is_over
+            from refresh_tokens
+            join logins using (user_id, login_id)
+            where token_hash = @presented
+            """, new { presented });
+        if (found is null) return Refused();
+        if (found.IsUsed) return await EndAsync(db, family, log);
+        if (found.IsOver) return Refused();
+
+        await db.ExecuteAsync(
+            """
+            with used as (
+                update refresh_tokens set used_at = now() where token_hash = @presented returning user_id, login_id),
+            issued as (
+                insert into refresh_tokens (user_id, login_id, token_hash) select user_id, login_id, @next from used)
+            update logins set last_used_at = now() where login_id = @LoginId
+            """, new { presented, next = next.Hash, family.LoginId });
+        await db.CommitAsync();
+        var grant = new Grant(family.UserId, found.ClientId, TokenIssuer.People, found.Scope, family.LoginId, found.AuthenticatedAt);
+        return TypedResults.Ok(LoginTokens.Of(tokens, grant, next, response));
+    }
+
+    private static async Task<Family?> FamilyAsync(Database database, byte[] presented, CancellationToken ct)
+    {
+        await using var db = await database.BeginUnownedAsync(ct);
+        return await db.FindAsync<Family>("select user_id, login_id from find_refresh_token(@presented)", new { presented });
+    }
+
+    private static async Task<ProblemHttpResult> EndAsync(UserTransaction db, Family family, ILogger log)
+    {
+        await db.ExecuteAsync(
+            """
+            update logins set ended_at = now(), ended_because = 'token-reused'
+            where login_id = @LoginId and ended_at is null
+            """, family);
+        await db.CommitAsync();
+        log.LogWarning("A used refresh token came again: login {LoginId} of account {UserId} is ended", family.LoginId, family.UserId);
+        return Problems.Of(StatusCodes.Status401Unauthorized, "token-reused",
+            "This refresh token was used before, so it may have been stolen. The login is ended: sign in again.");
+    }
+
+    private static ProblemHttpResult Refused() => Problems.Of(
+        StatusCodes.Status401Unauthorized, "invalid-refresh-token", "The refresh token is unknown or expired, or its login has ended.");
+}

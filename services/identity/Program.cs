@@ -1,0 +1,40 @@
+using OpenReadings.Chassis;
+using OpenReadings.Identity.Accounts;
+using OpenReadings.Identity.Keys;
+using OpenReadings.Identity.Logins;
+using OpenReadings.Identity.Passwords;
+using OpenReadings.Identity.Tokens;
+
+var builder = WebApplication.CreateBuilder(args).AddChassis("identity");
+builder.Services.AddValidation();
+builder.Services.AddSingleton<PasswordHasher>();
+builder.Services.AddHostedService(services => services.GetRequiredService<PasswordHasher>());
+builder.Services.AddSingleton<KeySealer>();
+builder.Services.AddSingleton<TokenIssuer>();
+builder.Services.AddSingleton<KeyRing>();
+builder.Services.AddHostedService(services => services.GetRequiredService<KeyRing>());
+builder.Services.AddSingleton<ForgetOldLogins>();
+builder.Services.AddHostedService(services => services.GetRequiredService<ForgetOldLogins>());
+
+var app = builder.Build().UseChassis();
+
+var wellKnown = app.MapGroup("/identity/.well-known").WithTags("discovery");
+ShowDiscovery.Map(wellKnown);
+ShowKeys.Map(wellKnown);
+
+var strangers = app.MapGroup("/identity/v1").RequireRateLimiting(RateLimits.Sensitive);
+SignUp.Map(strangers);
+SignIn.Map(strangers);
+RefreshLogin.Map(strangers);
+ExchangeToken.Map(strangers);
+
+var people = app.MapGroup("/identity/v1").RequireAuthorization();
+SignOut.Map(people);
+ShowMe.Map(people);
+ChangeProfile.Map(people);
+ChangePassword.Map(people);
+DeleteAccount.Map(people);
+
+return await app.ServeAsync();
+
+public partial class Program;

@@ -1,0 +1,74 @@
+using System.Diagnostics;
+using static System.Net.HttpStatusCode;
+
+namespace OpenReadings.Identity.Tests;
+
+/// <summary>With a service of its own, because it counts and measures: one thread that hashes, and two that may wait.</summary>
+public sealed class HashingTests(HashingTests.SmallService service) : IClassFixture<HashingTests.SmallService>
+{
+    public sealed class SmallService : IdentityService
+    {
+        protected override IEnumerable<KeyValuePair<string, string?>> Settings =>
+            [.. base.Settings, new("Passwords:Threads", "1"), new("Passwords:Waiting", "2")];
+    }
+
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task An_unknown_address_costs_the_same_work_as_a_wrong_password()
+    {
+        var person = await Person.SignedUpAsync(service);
+        Assert.Equal(1, await WorkOfAsync(() => person.TrySignInAsync("Not-for-any-log-9")));
+        Assert.Equal(1, await WorkOfAsync(() => new Person(service).TrySignInAsync("Not-for-any-log-9")));
+        Assert.Equal(1, await WorkOfAsync(() => service.PostAsync("logins", new { email = "no address", password = "Not-for-any-log-9" })));
+        Assert.Equal(1, await WorkOfAsync(() => service.PostAsync("accounts", new { email = person.Email, password = "Not-for-any-log-9" })));
+        Assert.Equal(1, await WorkOfAsync(() => service.PostAsync("accounts", new { email = "fresh@example.org", password = "Not-for-any-log-9" })));
+    }
+
+    [Fact]
+    public async Task And_takes_as_long()
+    {
+        var person = await Person.SignedUpAsync(service);
+        List<double> wrong = [], unknown = [];
+        for (var i = 0; i < 15; i++)
+        {
+            wrong.Add(await TimeOfAsync(() => person.TrySignInAsync("Not-for-any-log-9")));
+            unknown.Add(await TimeOfAsync(() => new Person(service).TrySignInAsync("Not-for-any-log-9")));
+        }
+        wrong.Sort();
+        unknown.Sort();
+        // Not hashing would make it a tenth; what a busy machine adds is far less.
+        Assert.InRange(unknown[7] / wrong[7], 0.4, 2.5);
+    }
+
+    [Fact]
+    public async Task When_too_many_sign_in_at_once_they_are_told_to_wait_and_others_are_served()
+    {
+        var person = await Person.SignedInAsync(service);
+        var signingIn = Enumerable.Range(0, 24).Select(_ => person.TrySignInAsync(person.Password)).ToList();
+        Assert.Equal(OK, (await person.Http.GetAsync("/identity/v1/me", Ct)).StatusCode);
+        var answers = await Task.WhenAll(signingIn);
+        Assert.Contains(answers, answer => answer.StatusCode == OK);
+        var refused = answers.Where(answer => answer.StatusCode != OK).ToList();
+        Assert.NotEmpty(refused);
+        foreach (var answer in refused)
+        {
+            Assert.NotNull(answer.Headers.RetryAfter);
+            await Task.FromResult(answer).RefusedAsync(ServiceUnavailable, "busy");
+        }
+    }
+
+    private async Task<long> WorkOfAsync(Func<Task<HttpResponseMessage>> request)
+    {
+        var before = service.HashesDone();
+        using var response = await request();
+        return service.HashesDone() - before;
+    }
+
+    private static async Task<double> TimeOfAsync(Func<Task<HttpResponseMessage>> request)
+    {
+        var started = Stopwatch.GetTimestamp();
+        using var response = await request();
+        return Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+    }
+}

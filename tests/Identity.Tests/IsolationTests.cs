@@ -1,0 +1,137 @@
+using System.Net.Http.Json;
+using System.Text.Json;
+using Dapper;
+using Microsoft.AspNetCore.Authorization;
+using Npgsql;
+using OpenReadings.Support;
+using static System.Net.HttpStatusCode;
+
+namespace OpenReadings.Identity.Tests;
+
+public sealed class IsolationTests(IdentityService service)
+{
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Every_table_is_protected_by_row_level_security() =>
+        Assert.Empty(await RlsGuard.UnprotectedTablesAsync(service.Database, "signing_keys"));
+
+    [Fact]
+    public async Task The_services_role_may_do_no_more_than_it_needs() =>
+        Assert.Empty(await RlsGuard.ExcessRightsAsync(service.Database, "identity"));
+
+    [Fact]
+    public async Task Nobody_else_may_ask_the_functions_that_see_past_row_level_security()
+    {
+        // Trigger functions cannot be called, and those of the shared scripts see no more than their caller.
+        var open = await service.SqlAsync<string>(
+            """
+            select p.proname || ' for ' || coalesce(r.rolname, 'public')
+            from pg_proc p
+            cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) granted
+            left join pg_roles r on r.oid = granted.grantee
+            where p.prosecdef and p.pronamespace = 'public'::regnamespace
+              and coalesce(r.rolname, 'public') not in ('identity_migrator', 'identity_app')
+            """);
+        Assert.Empty(open);
+        var unpinned = await service.SqlAsync<string>(
+            """
+            select proname from pg_proc
+            where prosecdef and pronamespace = 'public'::regnamespace and not coalesce(proconfig::text like '%search_path=%', false)
+            """);
+        Assert.Empty(unpinned);
+    }
+
+    [Fact]
+    public async Task Neither_hashes_nor_keys_are_for_people_who_look_around()
+    {
+        var readable = await service.SqlAsync<string>(
+            "select t from unnest(array['passwords', 'refresh_tokens', 'signing_keys']) t where has_table_privilege('identity_readonly', t, 'select')");
+        Assert.Empty(readable);
+    }
+
+    [Fact]
+    public async Task Without_its_person_every_table_is_empty_to_the_service_and_as_another_person_too()
+    {
+        var ada = await Person.SignedInAsync(service);
+        await using var connection = new NpgsqlConnection(service.Database.App);
+        await connection.OpenAsync(Ct);
+        foreach (var user in new[] { "", Guid.NewGuid().ToString() })
+        {
+            await connection.ExecuteAsync("select set_config('app.user_id', @user, false)", new { user });
+            foreach (var table in await PersonalTablesAsync())
+            {
+                Assert.Equal(0, await connection.ExecuteScalarAsync<int>($"select count(*)::int from {table} where user_id = @AccountId", new { ada.AccountId }));
+                Assert.Equal(0, await connection.ExecuteAsync($"delete from {table} where user_id = @AccountId", new { ada.AccountId }));
+            }
+        }
+        var forged = await Assert.ThrowsAsync<PostgresException>(() => connection.ExecuteAsync(
+            "insert into accounts (user_id, email, email_key) values (@id, 'x', @id::text)", new { id = Guid.NewGuid() }));
+        Assert.Equal("42501", forged.SqlState);
+    }
+
+    [Fact]
+    public async Task Every_route_is_closed_to_strangers_less_those_that_begin_a_login()
+    {
+        string[] open =
+        [
+            "GET /identity/.well-known/openid-configuration", "GET /identity/.well-known/jwks.json", "POST /identity/v1/accounts",
+            "POST /identity/v1/logins", "POST /identity/v1/logins/refresh", "POST /identity/v1/tokens", "GET /livez", "GET /readyz", "GET /startupz",
+        ];
+        foreach (var (method, route) in service.Routes())
+        {
+            var path = "/" + route.RoutePattern.RawText!.TrimStart('/');
+            if (open.Contains($"{method} {path}") || path.Contains("openapi", StringComparison.Ordinal)) continue;
+            Assert.True(route.Metadata.GetMetadata<IAuthorizeData>() is not null, $"{method} {path} is open");
+            using var response = await service.Anonymous().SendAsync(new HttpRequestMessage(new HttpMethod(method), path), Ct);
+            Assert.True(response.StatusCode == Unauthorized, $"{method} {path} answers {response.StatusCode}");
+        }
+    }
+
+    [Fact]
+    public async Task Whatever_another_person_calls_nothing_of_mine_changes_or_shows()
+    {
+        var (ada, bob) = (await Person.SignedInAsync(service), await Person.SignedUpAsync(service));
+        // Bob knows Ada's address and id, but has a password of his own.
+        bob.Password = "Not-for-any-log-bob-1";
+        await service.SqlAsync("delete from accounts where user_id = @AccountId", new { bob.AccountId });
+        using var made = await service.PostAsync("accounts", new { email = bob.Email, password = bob.Password });
+        var mine = await RowsOfAsync(ada);
+        foreach (var (method, route) in service.Routes())
+        {
+            await bob.SignInAsync();
+            var path = "/" + route.RoutePattern.RawText!.TrimStart('/');
+            using var request = new HttpRequestMessage(new HttpMethod(method), path);
+            if (method != "GET")
+                request.Content = JsonContent.Create(new
+                {
+                    account_id = ada.AccountId, user_id = ada.AccountId, email = ada.Email, password = bob.Password, current_password = bob.Password,
+                    new_password = bob.Password, refresh_token = bob.Tokens.RefreshToken, name = "Bob was here",
+                });
+            using var response = await bob.Http.SendAsync(request, Ct);
+            Assert.DoesNotContain(ada.AccountId.ToString(), await response.Content.ReadAsStringAsync(Ct), StringComparison.Ordinal);
+            if (path == "/identity/v1/me" && method == "DELETE")
+            {
+                using var back = await service.PostAsync("accounts", new { email = bob.Email, password = bob.Password });
+            }
+        }
+        Assert.Equal(mine, await RowsOfAsync(ada));
+        Assert.Equal(OK, (await ada.Http.GetAsync("/identity/v1/me", Ct)).StatusCode);
+    }
+
+    private Task<IReadOnlyList<string>> PersonalTablesAsync() => service.SqlAsync<string>(
+        """
+        select c.relname from pg_class c
+        join pg_attribute a on a.attrelid = c.oid and a.attname = 'user_id' and not a.attisdropped
+        where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
+        """);
+
+    private async Task<string> RowsOfAsync(Person person)
+    {
+        var rows = new List<string>();
+        foreach (var table in await PersonalTablesAsync())
+            rows.AddRange(await service.SqlAsync<string>(
+                $"select (to_jsonb(t) - 'signed_up_again_at')::text from {table} t where user_id = @AccountId order by 1", new { person.AccountId }));
+        return JsonSerializer.Serialize(rows);
+    }
+}
