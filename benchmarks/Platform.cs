@@ -10,7 +10,7 @@ namespace OpenReadings.Benchmarks;
 internal sealed class Platform : IAsyncDisposable
 {
     private static readonly string[] Services = ["identity", "catalog", "readings", "sync"];
-    private static readonly string[] Roles = ["migrator", "app", "relay", "backup", "readonly"];
+    private static readonly string[] Roles = ["app", "relay"];
     private readonly string folder = Directory.CreateTempSubdirectory("openreadings-bench-").FullName;
     private readonly Dictionary<string, Process> running = [];
     private readonly Dictionary<string, int> ports = [];
@@ -28,7 +28,8 @@ internal sealed class Platform : IAsyncDisposable
     public string As(string role, string database = "readings") =>
         $"Host=127.0.0.1;Port={PostgresPort};Database={database};Username={role};Password={Password(role)}";
 
-    public static async Task<Platform> StartAsync()
+    /// <summary>The running platform; null, with the reason on standard error, when it does not start.</summary>
+    public static async Task<Platform?> TryStartAsync()
     {
         var platform = new Platform();
         try
@@ -38,10 +39,11 @@ internal sealed class Platform : IAsyncDisposable
             foreach (var service in Services) await platform.StartServiceAsync(service, service, "secrets/" + service);
             return platform;
         }
-        catch
+        catch (MeasurementFailedException e)
         {
+            await Console.Error.WriteLineAsync(e.Message);
             await platform.DisposeAsync();
-            throw;
+            return null;
         }
     }
 
@@ -65,13 +67,14 @@ internal sealed class Platform : IAsyncDisposable
     /// <summary>Roles, database and schema of a service, as an operator would make them. Repeating it changes nothing.</summary>
     public async Task CreateDatabaseAsync(string service, string database)
     {
-        var passwords = Roles.Select(role => KeyValuePair.Create(
-            $"{role.ToUpperInvariant()}_PASSWORD", Password($"{service}_{role}")));
-        await Shell.RunAsync("deploy/local/postgres.sh", ["psql", PostgresFolder, "-X", "-q", "-f", "db/bootstrap.sql"],
-            [new("SERVICE", service), new("DATABASE", database), .. passwords]);
+        await Shell.BashAsync($"""
+            . deploy/local/common.sh; . deploy/local/secrets.sh
+            export_passwords {folder}/secrets {service}; export DATABASE={database}
+            deploy/local/postgres.sh psql {PostgresFolder} -X -q -f db/bootstrap.sql
+            """);
         if (service == database)
             await Shell.RunAsync("dotnet", [Built("db/migrator", "migrate.dll"), "up", "--service", service],
-                [new("SECRETS_DIRECTORY", Path.Combine(folder, "secrets/migrate", service))]);
+                [new("SECRETS_DIRECTORY", Path.Combine(folder, "secrets/migrate"))]);
     }
 
     /// <summary>Starts a service, by default the one of that name, and waits until it is ready.</summary>
@@ -124,7 +127,7 @@ internal sealed class Platform : IAsyncDisposable
     {
         var secrets = Path.Combine(folder, "secrets", "grown");
         await Shell.BashAsync($"cp -a {folder}/secrets/readings {secrets}");
-        foreach (var role in Roles[1..3])
+        foreach (var role in Roles)
             await File.WriteAllTextAsync(Path.Combine(secrets, $"ConnectionStrings__{role}"), As($"readings_{role}", database));
         await StartServiceAsync("grown", "readings", "secrets/grown");
     }

@@ -30,7 +30,8 @@ if (wanted.Length == 0)
 }
 
 var (figures, failed, load) = (new List<Figure>(), 0, Results.Load());
-await using var platform = await Platform.StartAsync();
+await using var platform = await Platform.TryStartAsync();
+if (platform is null) return 1;
 using var bench = new Bench(platform, options);
 // Without its servers the measurement under way fails, and the end of this file cleans up.
 void Stop(PosixSignalContext signal)
