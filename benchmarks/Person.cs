@@ -9,7 +9,7 @@ namespace OpenReadings.Benchmarks;
 internal sealed class Person : IDisposable
 {
     private static readonly TimeSpan Fresh = TimeSpan.FromMinutes(5);
-    private readonly string email = $"{Guid.NewGuid():N}@example.org", password = $"Aa1 {Guid.NewGuid():N}";
+    private readonly string email = $"{Guid.NewGuid():N}@example.org", password = "Correct horse 7 battery";
     private readonly HttpClient http = new() { Timeout = TimeSpan.FromHours(1) };
     private readonly Platform platform;
     private string token = "";
