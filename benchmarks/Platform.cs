@@ -142,6 +142,11 @@ internal sealed class Platform : IAsyncDisposable
         return await command.ExecuteScalarAsync() is T value ? value : default;
     }
 
+    /// <summary>The last errors that services logged.</summary>
+    public IEnumerable<string> Complaints() => Directory.EnumerateFiles(folder, "*.log").SelectMany(file => File.ReadLines(file)
+        .Where(line => line.Contains("fail: ", StringComparison.Ordinal) || line.Contains("crit: ", StringComparison.Ordinal))
+        .TakeLast(3).Select(line => $"{Path.GetFileName(file)}: {line}"));
+
     public int Pid(string name) => name is "postgres" or "broker"
         ? int.Parse(File.ReadAllText(Path.Combine(folder, name, "pid")).Split(' ')[0])
         : running[name].Id;

@@ -59,6 +59,7 @@ for (var i = 0; i < wanted.Length; i++)
     {
         failed++;
         Console.WriteLine($"{wanted.ElementAtOrDefault(i)?.Names[0]} failed: {e.Message}");
+        foreach (var line in platform.Complaints()) Console.Error.WriteLine($"    {line}");
     }
 }
 if (options.IsWhole && failed == 0) await Results.WriteAsync(figures, load);
