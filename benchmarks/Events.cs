@@ -31,7 +31,7 @@ internal static class Events
             {
                 // People do not write at the beat of the relay.
                 Thread.Sleep(Random.Shared.Next(1, 10));
-                wire.Send(Post(source, token, minute++));
+                wire.Store(Post(source, token, minute++), 1);
                 var answered = Stopwatch.GetTimestamp();
                 if (!await arrived.WaitAsync(TimeSpan.FromSeconds(10))) throw new MeasurementFailedException("An event did not arrive in 10 s.");
                 latencies.Add(Math.Max(0, Stopwatch.GetElapsedTime(answered, Volatile.Read(ref at)).TotalMilliseconds));
@@ -77,7 +77,7 @@ internal static class Events
                 from generate_series(1, {count}) n
                 """);
             var (started, before) = (Stopwatch.GetTimestamp(), Cpu.Of(platform, "readings"));
-            wire.Send(wake);                                 // its commit wakes the relay
+            wire.Store(wake, 1);                                 // its commit wakes the relay
             outbox.WaitUntilEmpty();
             var our = Stopwatch.GetElapsedTime(started).TotalSeconds;
             await sink.EmptyAsync(count + 1);
@@ -105,7 +105,7 @@ internal static class Events
         await using var sink = await Sink.BindAsync(platform);
         var body = new TaskCompletionSource<byte[]>();
         await sink.ConsumeAsync((_, arrived) => body.TrySetResult(arrived.ToArray()));
-        wire.Send(request);
+        wire.Store(request, 1);
         return await body.Task.WaitAsync(TimeSpan.FromSeconds(10));
     }
 }

@@ -42,7 +42,7 @@ internal static class Ingest
             var before = Cpu.Of(platform, "readings");
             var our = Clients.Run(client =>
             {
-                foreach (var request in bodies[client]) (client == 0 ? wire : otherWire).Send(request);
+                foreach (var request in bodies[client]) (client == 0 ? wire : otherWire).Store(request, PerRequest);
             }, outbox.WaitUntilEmpty);
             await sink.EmptyAsync(atLeast: requests * 2);
             if (round == 0) continue;                        // warm: code compiled, statements prepared

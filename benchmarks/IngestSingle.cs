@@ -39,7 +39,7 @@ internal static partial class IngestSingle
             var before = Cpu.Of(platform, "readings");
             var our = 2 * requests / Clients.Run(client =>
             {
-                foreach (var request in bodies[client]) (client == 0 ? wire : otherWire).Send(request);
+                foreach (var request in bodies[client]) (client == 0 ? wire : otherWire).Store(request, 1);
             }, outbox.WaitUntilEmpty);
             await sink.EmptyAsync(atLeast: 2 * requests);
             if (round == 0) continue;                        // warm: code compiled, statements prepared

@@ -55,6 +55,14 @@ internal sealed class Wire : IDisposable
             throw new MeasurementFailedException($"HTTP {status}: {Encoding.UTF8.GetString(Body[..Math.Min(400, Body.Length)])}");
     }
 
+    /// <summary>Sends readings, all of which must be stored.</summary>
+    public void Store(ReadOnlySpan<byte> request, int count)
+    {
+        Send(request);
+        if (!Utf8Parser.TryParse(Body["{\"stored\":".Length..], out int stored, out _) || stored != count)
+            throw new MeasurementFailedException($"Not all was stored: {Encoding.UTF8.GetString(Body[..Math.Min(400, Body.Length)])}");
+    }
+
     private int ChunkSize() => Utf8Parser.TryParse(Line(), out int size, out _, 'x')
         ? size
         : throw new MeasurementFailedException("The answer's chunks are malformed.");

@@ -47,7 +47,8 @@ internal sealed class Year : IDisposable
                 for (var hour = hours * month / 12; hour < hours * (month + 1) / 12; hour++)
                 {
                     var run = new Run(client, From.AddHours(hour), TimeSpan.FromMinutes(1), PerRequest);
-                    wire.Send(Wire.Request("POST", $"/readings/v1/sources/{watches[client]}/readings", token, run.AsColumns(Metric)));
+                    var request = Wire.Request("POST", $"/readings/v1/sources/{watches[client]}/readings", token, run.AsColumns(Metric));
+                    wire.Store(request, PerRequest);
                 }
             }, outbox.WaitUntilEmpty);
         }
@@ -58,8 +59,8 @@ internal sealed class Year : IDisposable
             for (var part = 1; part <= 20; part++)
             {
                 var run = new Run(part, To.AddDays(-50).AddSeconds(part), TimeSpan.FromHours(12), 100);
-                wire.Send(Wire.Request(
-                    "POST", $"/readings/v1/sources/{scale}/readings", await person.TokenAsync(), run.AsColumns($"part_{part}")));
+                wire.Store(Wire.Request(
+                    "POST", $"/readings/v1/sources/{scale}/readings", await person.TokenAsync(), run.AsColumns($"part_{part}")), 100);
             }
         }
         await platform.QueryAsync<object>("vacuum (analyze)");
