@@ -3,11 +3,12 @@ using Npgsql;
 namespace OpenReadings.Migrator;
 
 /// <summary>What the database knows of one script.</summary>
-internal sealed record Entry(string Name, DateTime? Applied, string? Sha256, string? State, int Done, string? DoneSha256, string? By);
+internal sealed record Entry(
+    string Name, DateTime? Applied, string? Sha256, string? State, int Done, string? DoneSha256, string? By);
 
 /// <summary>
-/// DbUp's own table, so that DbUp can take over and hand back, and a side table with what DbUp does not keep. DbUp's table is
-/// never altered; the unique index is added only to a table that was made here.
+/// DbUp's own table, so that DbUp can take over and hand back, and a side table with what DbUp does not keep. A table
+/// that DbUp made is never altered; the unique index is for those made here.
 /// </summary>
 internal sealed class Journal(Session session, Guid runId)
 {
@@ -30,63 +31,49 @@ internal sealed class Journal(Session session, Guid runId)
         return entries.ToDictionary(entry => entry.Name);
     }
 
-    /// <summary>Makes the tables where they are missing, in the transaction of the caller or each by itself.</summary>
-    public async Task EnsureAsync(CancellationToken ct)
-    {
-        if (!await ExistsAsync("schemaversions", ct))
-            foreach (var statement in SqlSplitter.Split(DbUpTable)) await session.ExecuteAsync(statement, ct);
-        if (!await ExistsAsync("schemaversions_meta", ct)) await session.ExecuteAsync(MetaTable, ct);
-        await LetTheServiceReadAsync(ct);
-    }
+    /// <summary>Makes the tables where they are missing, all or nothing.</summary>
+    public Task EnsureAsync(CancellationToken ct) => session.ExecuteAsync(MakeTables, ct);
 
     /// <summary>The same insert as DbUp's. Its column has no time zone: UTC, whatever the machine thinks.</summary>
     public async Task AddAsync(Script script, int statements, DateTimeOffset started, CancellationToken ct)
     {
         await session.ExecuteAsync(
-            "insert into public.schemaversions (scriptname, applied) values (@name, clock_timestamp() at time zone 'UTC')",
-            ct, new NpgsqlParameter("name", script.Name));
+            """
+            insert into public.schemaversions (scriptname, applied)
+            values (@name, clock_timestamp() at time zone 'UTC')
+            """, ct, new NpgsqlParameter("name", script.Name));
         await MarkAsync(script, "applied", statements, statements, null, started, null, ct);
     }
 
-    /// <summary>What a script that runs outside of a transaction has come to, for the run that has to go on with it.</summary>
+    /// <summary>How far a script that runs outside of a transaction has come, for the run that has to go on.</summary>
     public Task MarkAsync(
-        Script script, string state, int done, int total, string? doneSha256, DateTimeOffset started, string? error, CancellationToken ct) =>
+        Script script, string state, int done, int total, string? doneSha256, DateTimeOffset started, string? error,
+        CancellationToken ct) =>
         session.ExecuteAsync(
             """
-            insert into public.schemaversions_meta as m (scriptname, sha256, state, statements_done, statements_total, done_sha256,
-                started, finished, duration_ms, run_id, runner, image, db_user, host, error)
+            insert into public.schemaversions_meta as m (scriptname, sha256, state, statements_done, statements_total,
+                done_sha256, started, finished, duration_ms, run_id, runner, image, db_user, host, error)
             values (@name, @sha256, @state, @done, @total, @doneSha256, @started, clock_timestamp(),
-                extract(epoch from clock_timestamp() - @started) * 1000, @runId, @runner, @image, current_user, @host, @error)
+                extract(epoch from clock_timestamp() - @started) * 1000, @runId, @runner, @image, current_user, @host,
+                @error)
             on conflict (scriptname) do update set sha256 = excluded.sha256, state = excluded.state,
                 statements_done = excluded.statements_done, statements_total = excluded.statements_total,
-                done_sha256 = excluded.done_sha256, started = least(m.started, excluded.started), finished = excluded.finished,
-                duration_ms = excluded.duration_ms, run_id = excluded.run_id, runner = excluded.runner, image = excluded.image,
-                db_user = excluded.db_user, host = excluded.host, error = excluded.error
+                done_sha256 = excluded.done_sha256, started = least(m.started, excluded.started),
+                finished = excluded.finished, duration_ms = excluded.duration_ms, run_id = excluded.run_id,
+                runner = excluded.runner, image = excluded.image, db_user = excluded.db_user, host = excluded.host,
+                error = excluded.error
             """, ct,
-            new("name", script.Name), new("sha256", script.Sha256), new("state", state), new("done", done), new("total", total),
+            new("name", script.Name), new("sha256", script.Sha256), new("state", state),
+            new("done", done), new("total", total),
             Nullable("doneSha256", doneSha256), new("started", started.ToUniversalTime()), new("runId", runId),
             new("runner", typeof(Journal).Assembly.GetName().Version!.ToString(3)),
             Nullable("image", Environment.GetEnvironmentVariable("MIGRATE_IMAGE")),
             new("host", Environment.MachineName), Nullable("error", error));
 
-    // A service refuses to serve on a schema older than its code, so its role may read the names.
-    private Task LetTheServiceReadAsync(CancellationToken ct) => session.ExecuteAsync(
-        """
-        do $$
-        declare app name := regexp_replace(current_user, '_migrator$', '_app');
-        begin
-            if app <> current_user and exists (select from pg_roles where rolname = app)
-                and not has_table_privilege(app, 'public.schemaversions', 'select') then
-                execute format('grant select on public.schemaversions to %I', app);
-            end if;
-        end
-        $$
-        """, ct);
-
     private Task<bool> ExistsAsync(string table, CancellationToken ct) =>
         session.ScalarAsync<bool>($"select to_regclass('public.{table}') is not null", ct);
 
-    private static string? Text(NpgsqlDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);
+    private static string? Text(NpgsqlDataReader row, int at) => row.IsDBNull(at) ? null : row.GetString(at);
 
     private static NpgsqlParameter Nullable(string name, string? value) =>
         new(name, NpgsqlTypes.NpgsqlDbType.Text) { Value = (object?)value ?? DBNull.Value };
@@ -96,33 +83,45 @@ internal sealed class Journal(Session session, Guid runId)
                null::text as done_sha256, null::text as db_user where false
         """;
 
-    private const string DbUpTable = """
-        create table public.schemaversions (
-            schemaversionsid serial not null,
-            scriptname character varying(255) not null,
-            applied timestamp without time zone not null,
-            constraint "PK_schemaversions_Id" primary key (schemaversionsid)
-        );
-        create unique index schemaversions_scriptname on public.schemaversions (scriptname);
-        """;
-
-    private const string MetaTable = """
-        create table public.schemaversions_meta (
-            scriptname text primary key,
-            sha256 text not null,
-            state text not null check (state in ('running', 'applied', 'partial', 'reverted', 'stamped')),
-            statements_done integer not null,
-            statements_total integer not null,
-            done_sha256 text,
-            started timestamptz not null,
-            finished timestamptz,
-            duration_ms bigint,
-            run_id uuid not null,
-            runner text not null,
-            image text,
-            db_user text not null,
-            host text not null,
-            error text
-        )
+    // A service refuses to serve on a schema older than its code, so its role may read the names.
+    private const string MakeTables = """
+        do $$
+        declare
+            app name := regexp_replace(current_user, '_migrator$', '_app');
+        begin
+            if to_regclass('public.schemaversions') is null then
+                create table public.schemaversions (
+                    schemaversionsid serial not null,
+                    scriptname character varying(255) not null,
+                    applied timestamp without time zone not null,
+                    constraint "PK_schemaversions_Id" primary key (schemaversionsid)
+                );
+                create unique index schemaversions_scriptname on public.schemaversions (scriptname);
+            end if;
+            if to_regclass('public.schemaversions_meta') is null then
+                create table public.schemaversions_meta (
+                    scriptname text primary key,
+                    sha256 text not null,
+                    state text not null check (state in ('running', 'applied', 'partial', 'reverted', 'stamped')),
+                    statements_done integer not null,
+                    statements_total integer not null,
+                    done_sha256 text,
+                    started timestamptz not null,
+                    finished timestamptz,
+                    duration_ms bigint,
+                    run_id uuid not null,
+                    runner text not null,
+                    image text,
+                    db_user text not null,
+                    host text not null,
+                    error text
+                );
+            end if;
+            if app <> current_user and exists (select from pg_roles where rolname = app)
+                and not has_table_privilege(app, 'public.schemaversions', 'select') then
+                execute format('grant select on public.schemaversions to %I', app);
+            end if;
+        end
+        $$
         """;
 }

@@ -50,9 +50,13 @@ public sealed class Report
         {
             End(ExitCode.Interrupted, "Interrupted. What was not committed is rolled back.");
         }
-        catch (Exception e) when (e is Npgsql.NpgsqlException or TimeoutException or IOException)
+        catch (Exception e) when (e is Npgsql.NpgsqlException or TimeoutException)
         {
             End(ExitCode.Transient, $"The connection broke: {e.Message}");
+        }
+        catch (Exception e)
+        {
+            End(ExitCode.Failed, $"This should not happen: {e}");
         }
         DurationMs = clock.ElapsedMilliseconds;
         return this;
@@ -70,8 +74,9 @@ public sealed class Report
     public override string ToString()
     {
         var place = Database is null ? "" : $" ({Database} at {Host}, {DurationMs} ms)";
-        if (Failed) return $"{Service}: {Error?.ToString() ?? Message} – exit {Code}, {Result}{place}";
-        return $"{Service}: {Message}{place}";
+        return Failed
+            ? $"{Error?.ToString() ?? Message}\n{Service}: {Result}, exit {Code}{place}"
+            : $"{Service}: {Message}{place}";
     }
 }
 

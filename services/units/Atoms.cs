@@ -17,12 +17,12 @@ public sealed record Atom(string Code, string Name, bool TakesPrefixes, Dimensio
 /// <summary>The atoms and prefixes of UCUM that health, home, diving and food need.</summary>
 public static class Atoms
 {
-    internal static readonly FrozenDictionary<string, int> Prefixes = new Dictionary<string, int>
-    {
-        ["Y"] = 24, ["Z"] = 21, ["E"] = 18, ["P"] = 15, ["T"] = 12, ["G"] = 9, ["M"] = 6, ["k"] = 3, ["h"] = 2,
-        ["da"] = 1, ["d"] = -1, ["c"] = -2, ["m"] = -3, ["u"] = -6, ["n"] = -9, ["p"] = -12, ["f"] = -15, ["a"] = -18,
-        ["z"] = -21, ["y"] = -24,
-    }.ToFrozenDictionary();
+    internal static readonly FrozenDictionary<string, int> Prefixes = FrozenDictionary.ToFrozenDictionary(
+    [
+        KeyValuePair.Create("Y", 24), new("Z", 21), new("E", 18), new("P", 15), new("T", 12), new("G", 9), new("M", 6),
+        new("k", 3), new("h", 2), new("da", 1), new("d", -1), new("c", -2), new("m", -3), new("u", -6), new("n", -9),
+        new("p", -12), new("f", -15), new("a", -18), new("z", -21), new("y", -24),
+    ]);
 
     private const bool Metric = true;
     private static readonly Dictionary<string, Atom> Defined = [];

@@ -11,9 +11,10 @@ public static class SeriesTypes
 
     /// <summary>What the licence of LOINC wants to be said wherever its codes are listed.</summary>
     public const string LoincNotice =
-        "This material contains content from LOINC (https://loinc.org). LOINC is copyright Regenstrief Institute, Inc. and "
-        + "the Logical Observation Identifiers Names and Codes (LOINC) Committee and is available at no cost under the "
-        + "license at https://loinc.org/license. LOINC is a registered United States trademark of Regenstrief Institute, Inc.";
+        "This material contains content from LOINC (https://loinc.org). LOINC is copyright Regenstrief Institute, Inc. "
+        + "and the Logical Observation Identifiers Names and Codes (LOINC) Committee and is available at no cost under "
+        + "the license at https://loinc.org/license. LOINC is a registered United States trademark of Regenstrief "
+        + "Institute, Inc.";
 
     /// <summary>Every series type, by number.</summary>
     public static IReadOnlyList<SeriesType> All { get; } =

@@ -4,33 +4,27 @@ using Npgsql;
 using OpenReadings.Catalog.SeriesTypes;
 using OpenReadings.Chassis;
 using OpenReadings.Support;
-using OpenReadings.Units;
 using Listed = OpenReadings.Units.SeriesType;
 
 namespace OpenReadings.CatalogTests;
 
-/// <summary>Each test has a database of its own: the list is everybody's, so no user keeps two tests apart.</summary>
-public sealed class DefinitionTests : IAsyncLifetime
+/// <summary>A database without a running service, emptied before each test: the list is everybody's, so no user keeps
+/// two tests apart.</summary>
+public sealed class DefinitionTests(DefinitionTests.EmptyDatabase empty)
+    : IClassFixture<DefinitionTests.EmptyDatabase>, IAsyncLifetime
 {
     private static readonly IReadOnlyList<Listed> All = Units.SeriesTypes.All;
-    private TestDatabase database = null!;
-    private NpgsqlDataSource app = null!;
-    private NpgsqlConnection migrator = null!;
+    private readonly NpgsqlDataSource app = NpgsqlDataSource.Create(empty.Database.App);
+    private readonly NpgsqlConnection migrator = new(empty.Database.Migrator);
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
-    public async ValueTask InitializeAsync()
-    {
-        database = await TestDatabase.CreateAsync("catalog");
-        app = NpgsqlDataSource.Create(database.App);
-        migrator = new NpgsqlConnection(database.Migrator);
-    }
+    public async ValueTask InitializeAsync() => await migrator.ExecuteAsync("truncate series_types, outbox");
 
     public async ValueTask DisposeAsync()
     {
         await app.DisposeAsync();
         await migrator.DisposeAsync();
-        await database.DisposeAsync();
     }
 
     [Fact]
@@ -61,10 +55,11 @@ public sealed class DefinitionTests : IAsyncLifetime
 
         Assert.Equal(1, await Replica().DefineAsync(With("hydration", type => type with { Maximum = 40_000 }), 2, Ct));
 
-        var (subject, data) = await migrator.QuerySingleAsync<(string, string)>("select subject, data::text from outbox");
+        var (subject, data) = await migrator.QuerySingleAsync<(string, string)>(
+            "select subject, data::text from outbox");
         Assert.Equal("hydration", subject);
-        Assert.Contains("\"version\": 2", data, StringComparison.Ordinal);
-        Assert.Contains("\"maximum\": 40000", data, StringComparison.Ordinal);
+        Assert.Contains("\"version\":2", data, StringComparison.Ordinal);
+        Assert.Contains("\"maximum\":40000", data, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -74,7 +69,8 @@ public sealed class DefinitionTests : IAsyncLifetime
         await Replica().DefineAsync(With("hydration", type => type with { Name = "Water" }), 2, Ct);
 
         Assert.Equal(0, await Replica().DefineAsync(All, 1, Ct));
-        Assert.Equal("Water", await migrator.ExecuteScalarAsync<string>("select name from series_types where code = 'hydration'"));
+        Assert.Equal("Water", await migrator.ExecuteScalarAsync<string>(
+            "select name from series_types where code = 'hydration'"));
     }
 
     [Fact]
@@ -100,7 +96,7 @@ public sealed class DefinitionTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData("insert into series_types (code, number, category, name, unit, aggregation, revision) values ('x', 999, '', '', '1', 'sum', 1)")]
+    [InlineData("insert into series_types select 'x', 999, '', '', '1', null, 'sum'")]
     [InlineData("update series_types set unit = 'kg'")]
     [InlineData("delete from series_types")]
     [InlineData("truncate series_types")]
@@ -115,16 +111,17 @@ public sealed class DefinitionTests : IAsyncLifetime
     [Fact]
     public async Task Nobody_but_the_application_defines_series_types()
     {
-        await using var relay = new NpgsqlConnection(database.Relay);
-        var refused = await Assert.ThrowsAsync<PostgresException>(() => relay.ExecuteAsync("select define_series_types('[]', 1)"));
+        await using var relay = new NpgsqlConnection(empty.Database.Relay);
+        var refused = await Assert.ThrowsAsync<PostgresException>(
+            () => relay.ExecuteAsync("select define_series_types('[]', 1)"));
         Assert.Equal(PostgresErrorCodes.InsufficientPrivilege, refused.SqlState);
     }
 
     [Fact]
     public async Task No_table_is_left_unprotected()
     {
-        Assert.Empty(await RlsGuard.UnprotectedTablesAsync(database));
-        Assert.Empty(await RlsGuard.ExcessRightsAsync(database, "catalog"));
+        Assert.Empty(await RlsGuard.UnprotectedTablesAsync(empty.Database));
+        Assert.Empty(await RlsGuard.ExcessRightsAsync(empty.Database, "catalog"));
     }
 
     private DefineSeriesTypes Replica() =>
@@ -144,4 +141,14 @@ public sealed class DefinitionTests : IAsyncLifetime
 
     private async Task<IEnumerable<string>> SaidAsync() =>
         await migrator.QueryAsync<string>("select subject || data::text from outbox order by id");
+
+    /// <summary>Migrated and nothing more.</summary>
+    public sealed class EmptyDatabase : IAsyncLifetime
+    {
+        public TestDatabase Database { get; private set; } = null!;
+
+        public async ValueTask InitializeAsync() => Database = await TestDatabase.CreateAsync("catalog");
+
+        public ValueTask DisposeAsync() => Database.DisposeAsync();
+    }
 }

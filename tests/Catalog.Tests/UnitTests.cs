@@ -15,13 +15,13 @@ public sealed class UnitTests(CatalogService catalog)
     [InlineData("1e3", "m", "km", null, 1, "m", "km")]
     [InlineData("5.5", "mmol/L", "mg/dL", "glucose", 99.0858, "mmol/L", "mg/dL")]
     public async Task A_value_is_converted_and_the_units_come_back_as_stored(
-        string value, string from, string to, string? substance, double result, string canonicalFrom, string canonicalTo)
+        string value, string from, string to, string? substance, double result, string storedFrom, string storedTo)
     {
         var answer = await catalog.GetAsync(Ask(value, from, to, substance));
 
         Assert.Equal(result, answer.GetProperty("result").GetDouble(), 1e-12);
-        Assert.Equal(canonicalFrom, answer.GetProperty("from").GetString());
-        Assert.Equal(canonicalTo, answer.GetProperty("to").GetString());
+        Assert.Equal(storedFrom, answer.GetProperty("from").GetString());
+        Assert.Equal(storedTo, answer.GetProperty("to").GetString());
         Assert.Equal(substance, answer.GetProperty("substance").GetString());
     }
 
@@ -56,12 +56,22 @@ public sealed class UnitTests(CatalogService catalog)
     }
 
     [Theory]
-    [InlineData("/catalog/v1/units/convert")]
-    [InlineData("/catalog/v1/units/convert?value=abc&from=kg&to=g")]
-    [InlineData("/catalog/v1/units/convert?value=1,5&from=kg&to=g")]
-    [InlineData("/catalog/v1/units/convert?value=1&from=kg")]
-    public async Task A_question_that_is_not_complete_is_a_bad_request(string path) =>
-        Assert.Equal(400, (await catalog.RefusedAsync(path)).Status);
+    [InlineData("", "not-a-number", "/value")]
+    [InlineData("?value=1&from=kg", "unknown-unit", "/to")]
+    [InlineData("?value=1&to=kg", "unknown-unit", "/from")]
+    [InlineData("?value=abc&from=kg&to=g", "not-a-number", "/value")]
+    [InlineData("?value=1,5&from=kg&to=g", "not-a-number", "/value")]
+    [InlineData("?value=1_000&from=kg&to=g", "not-a-number", "/value")]
+    public async Task A_question_that_is_not_complete_is_refused_by_the_parameter(
+        string query, string type, string pointer)
+    {
+        var (status, problem) = await catalog.RefusedAsync($"/catalog/v1/units/convert{query}");
+
+        Assert.Equal(400, status);
+        Assert.Equal(type, problem.GetProperty("type").GetString());
+        Assert.Contains(problem.GetProperty("errors").EnumerateArray(),
+            error => error.GetProperty("pointer").GetString() == pointer);
+    }
 
     [Fact]
     public async Task The_units_and_spellings_are_listed()
@@ -73,13 +83,15 @@ public sealed class UnitTests(CatalogService catalog)
         Assert.True(metre.GetProperty("takes_prefixes").GetBoolean());
         Assert.Contains(all.GetProperty("aliases").EnumerateArray(), alias =>
             alias.GetProperty("spelling").GetString() == "kwh" && alias.GetProperty("code").GetString() == "kW.h");
-        Assert.Contains(all.GetProperty("substances").EnumerateArray(), s => s.GetProperty("name").GetString() == "glucose");
+        Assert.Contains("glucose", all.GetProperty("substances").EnumerateArray()
+            .Select(substance => substance.GetProperty("name").GetString()));
         Assert.Contains("k", all.GetProperty("prefixes").EnumerateArray().Select(prefix => prefix.GetString()));
     }
 
     private static string Ask(string value, string from, string to, string? substance)
     {
-        var query = $"value={Uri.EscapeDataString(value)}&from={Uri.EscapeDataString(from)}&to={Uri.EscapeDataString(to)}";
+        var query = $"value={Uri.EscapeDataString(value)}&from={Uri.EscapeDataString(from)}"
+            + $"&to={Uri.EscapeDataString(to)}";
         if (substance is not null) query += $"&substance={Uri.EscapeDataString(substance)}";
         return $"/catalog/v1/units/convert?{query}";
     }

@@ -18,7 +18,9 @@ public sealed class ScriptTests
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         var port = ((IPEndPoint)listener.LocalEndpoint).Port;
-        var (exit, said) = await Shell.RunAsync(script, null, Shell.TemporaryFolder(), $"{port}");
+        var folder = Shell.TemporaryFolder();
+        var (exit, said) = await Shell.RunAsync(script, null, folder, $"{port}");
+        Directory.Delete(folder, recursive: true);
         Assert.Equal(1, exit);
         Assert.Contains($"Port {port} ({what}) is taken by process {Environment.ProcessId}:", said, StringComparison.Ordinal);
     }

@@ -1,5 +1,5 @@
--- Series types are the same for everybody: all may read them, and the application's role may write none of them directly.
--- The program carries the list; it defines it here at every start, through the one function below.
+-- Series types are the same for everybody: all may read them, and the application's role may write none directly. The
+-- program carries the list; it defines it here at every start, through the one function below.
 create table series_types (
     code text primary key check (code ~ '^[a-z][a-z0-9_]{0,63}$'),
     number integer not null unique,
@@ -33,8 +33,10 @@ begin
          minimum double precision, maximum double precision, panel text, substance text)
     on conflict (code) do update
     set number = excluded.number, category = excluded.category, name = excluded.name, unit = excluded.unit,
-        loinc = excluded.loinc, aggregation = excluded.aggregation, minimum = excluded.minimum, maximum = excluded.maximum,
-        panel = excluded.panel, substance = excluded.substance, version = known.version + 1, revision = excluded.revision
+        loinc = excluded.loinc, aggregation = excluded.aggregation, minimum = excluded.minimum,
+        maximum = excluded.maximum,
+        panel = excluded.panel, substance = excluded.substance, version = known.version + 1,
+        revision = excluded.revision
     where known.revision <= excluded.revision
       and (known.number, known.category, known.name, known.unit, known.loinc, known.aggregation, known.minimum,
            known.maximum, known.panel, known.substance)

@@ -16,7 +16,7 @@ create table logins (
     check ((ended_at is null) = (ended_because is null))
 );
 call own_rows('logins');
-create index logins_expires_at on logins (expires_at);    -- for forgetting
+create index logins_over_at on logins (least(expires_at, ended_at));     -- for forgetting
 
 -- Only the SHA-256 is kept: 256 random bits need no slow hash, and a copy of this table signs nobody in.
 create table refresh_tokens (
@@ -42,23 +42,28 @@ begin atomic
     where refresh_tokens.token_hash = presented_hash;
 end;
 
--- Nobody's request asks for this, so it is nobody's transaction. A login is kept a week beyond its end.
-create procedure forget_old_logins(most int)
+-- Nobody's request asks for this, so it is nobody's transaction. A login is kept a week beyond its end. Says how many
+-- were forgotten: as many as asked for means that there may be more.
+create function forget_old_logins(most int)
+    returns bigint
     language sql security definer set search_path = pg_catalog, public, pg_temp
 begin atomic
-    delete from logins
-    where (user_id, login_id) in (
-        select user_id, login_id from logins
-        where least(expires_at, ended_at) < now() - interval '7 days'
-        limit most);
+    with forgotten as (
+        delete from logins
+        where (user_id, login_id) in (
+            select user_id, login_id from logins
+            where least(expires_at, ended_at) < now() - interval '7 days'
+            limit most)
+        returning 1)
+    select count(*) from forgotten;
 end;
 
 do $$
 begin
     execute format('revoke select on refresh_tokens from %I', service_role('readonly'));
     revoke execute on function find_refresh_token from public;
-    revoke execute on procedure forget_old_logins from public;
+    revoke execute on function forget_old_logins from public;
     execute format('grant execute on function find_refresh_token to %I', service_role('app'));
-    execute format('grant execute on procedure forget_old_logins to %I', service_role('app'));
+    execute format('grant execute on function forget_old_logins to %I', service_role('app'));
 end
 $$;

@@ -4,7 +4,9 @@ using OpenReadings.Chassis;
 
 namespace OpenReadings.Catalog.SeriesTypes;
 
-/// <summary>Lists what can be measured, all in one answer; filtered by category and by a text in code, name or LOINC.</summary>
+/// <summary>
+/// Lists what can be measured, all in one answer; filtered by category and by a text in code, name or LOINC.
+/// </summary>
 public static class ListSeriesTypes
 {
     public sealed record Response(IReadOnlyList<SeriesType> SeriesTypes, string LoincNotice);

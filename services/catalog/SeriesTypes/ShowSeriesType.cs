@@ -20,7 +20,7 @@ public static class ShowSeriesType
         var type = await db.FindAsync<SeriesType>(
             $"select {SeriesType.Columns} from series_types where code = @code", new { code });
         return type is null
-            ? Problems.Of(StatusCodes.Status404NotFound, "series-type-not-found", "There is no series type of that code.")
+            ? Problems.Of(404, "series-type-not-found", "There is no series type of that code.")
             : SeriesType.Answer(type, response);
     }
 }

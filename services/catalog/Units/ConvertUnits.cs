@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
 using OpenReadings.Units;
@@ -14,8 +15,8 @@ public static class ConvertUnits
     public static void Map(IEndpointRouteBuilder routes) => routes.MapGet("/units/convert", Handle)
         .WithName("ConvertUnits")
         .WithSummary("Converts a value from one unit to another.")
-        .WithDescription("Units are UCUM (mm[Hg]) or a spelling of /catalog/v1/units (mmHg). In a query a plus is %2B and "
-            + "a percent sign is %25. A substance leads from amounts to masses: mmol/L of glucose to mg/dL.")
+        .WithDescription("Units are UCUM (mm[Hg]) or a spelling of /catalog/v1/units (mmHg). In a query a plus is "
+            + "%2B and a percent sign is %25. A substance leads from amounts to masses: mmol/L of glucose to mg/dL.")
         .WithExample(response:
             """
             {"value": 98.6, "from": "[degF]", "to": "Cel", "substance": null, "result": 37, "dimension": "temperature",
@@ -23,18 +24,21 @@ public static class ConvertUnits
             """);
 
     private static Results<Ok<Response>, ProblemHttpResult> Handle(
-        double value, string from, string to, string? substance)
+        string? value, string? from, string? to, string? substance)
     {
-        if (!double.IsFinite(value)) return Refused("not-finite", "value", "The value is not a finite number.");
+        // The framework would read 1,5 as fifteen.
+        if (!double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var number))
+            return Refused("not-a-number", "value", "The value is not a number such as 98.6.");
+        if (!double.IsFinite(number)) return Refused("not-finite", "value", "The value is not a finite number.");
         if (string.IsNullOrEmpty(substance)) substance = null;
         if (Known(from, "from", out var source) is { } unknownSource) return unknownSource;
         if (Known(to, "to", out var target) is { } unknownTarget) return unknownTarget;
         try
         {
             var converter = source.To(target, substance);
-            var result = converter.Convert(value);
+            var result = converter.Convert(number);
             if (!double.IsFinite(result)) return Refused("not-finite", "value", "The result is too large to be written.");
-            return TypedResults.Ok(new Response(value, source.Code, target.Code, substance, result,
+            return TypedResults.Ok(new Response(number, source.Code, target.Code, substance, result,
                 target.Dimension.ToString(), converter.Factor, converter.Offset));
         }
         catch (IncompatibleUnitsException e)
@@ -47,12 +51,12 @@ public static class ConvertUnits
         }
     }
 
-    private static ProblemHttpResult? Known(string text, string parameter, out Unit unit)
+    private static ProblemHttpResult? Known(string? text, string parameter, out Unit unit)
     {
         unit = null!;
         try
         {
-            unit = Unit.Parse(text);
+            unit = Unit.Parse(text ?? "");
             return null;
         }
         catch (UnknownUnitException e)

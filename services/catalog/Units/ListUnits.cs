@@ -4,7 +4,9 @@ using OpenReadings.Units;
 
 namespace OpenReadings.Catalog.Units;
 
-/// <summary>Lists the units and the spellings that are understood. Units combine: <c>mg/dL</c> is not in the list.</summary>
+/// <summary>
+/// Lists the units and the spellings that are understood. Units combine: <c>mg/dL</c> is not in the list.
+/// </summary>
 public static class ListUnits
 {
     public sealed record UnitItem(string Code, string Name, string Dimension, bool TakesPrefixes);

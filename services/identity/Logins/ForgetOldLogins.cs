@@ -2,8 +2,9 @@ using OpenReadings.Chassis;
 
 namespace OpenReadings.Identity.Logins;
 
-/// <summary>Deletes logins that ended a week ago, with their used refresh tokens. Several replicas do no harm.</summary>
-public sealed class ForgetOldLogins(Database database, TimeProvider clock, ILogger<ForgetOldLogins> log) : BackgroundService
+/// <summary>Deletes logins that ended a week ago, with their refresh tokens. Several replicas do no harm.</summary>
+public sealed class ForgetOldLogins(Database database, TimeProvider clock, ILogger<ForgetOldLogins> log)
+    : BackgroundService
 {
     private const int AtOnce = 1000;
 
@@ -22,8 +23,13 @@ public sealed class ForgetOldLogins(Database database, TimeProvider clock, ILogg
 
     public async Task RunOnceAsync(CancellationToken ct)
     {
-        await using var db = await database.BeginUnownedAsync(ct);
-        await db.ExecuteAsync("call forget_old_logins(@AtOnce)", new { AtOnce });
-        await db.CommitAsync();
+        long forgotten;
+        do
+        {
+            await using var db = await database.BeginUnownedAsync(ct);
+            forgotten = await db.ScalarAsync<long>("select forget_old_logins(@AtOnce)", new { AtOnce });
+            await db.CommitAsync();
+        }
+        while (forgotten == AtOnce);
     }
 }

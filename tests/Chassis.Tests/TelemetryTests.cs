@@ -1,0 +1,50 @@
+using System.Collections.Concurrent;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Text;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+
+namespace OpenReadings.ChassisTests;
+
+public sealed class TelemetryTests(Notebook notebook)
+{
+    [Fact]
+    public async Task Traces_metrics_and_logs_are_posted_to_a_collector_when_one_is_named_and_hold_no_token()
+    {
+        var posted = new ConcurrentDictionary<string, string>();
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        await using var collector = builder.Build();
+        collector.MapPost("/v1/{signal}", async (string signal, HttpRequest request) =>
+        {
+            using var body = new MemoryStream();
+            await request.Body.CopyToAsync(body);
+            posted.AddOrUpdate(signal, _ => Text(body), (_, before) => before + Text(body));
+        });
+        await collector.StartAsync(TestContext.Current.CancellationToken);
+
+        var token = notebook.Identity.TokenFor(Guid.NewGuid());
+        await using (var app = await Notebook.StartAsync(
+            notebook.Database, notebook.Broker, notebook.Identity, null, ("Otlp:Endpoint", collector.Urls.First())))
+        {
+            using var http = new HttpClient { BaseAddress = new Uri(app.Urls.First()) };
+            http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
+            using var written = await http.PostAsJsonAsync("/notebook/v1/notes", new { id = Guid.NewGuid(), text = "my secret diary" }, TestContext.Current.CancellationToken);
+            written.EnsureSuccessStatusCode();
+            app.Logger.LogCritical("a line for the collector");
+        }                                                    // the container flushes what it holds
+
+        Assert.Contains("POST /notebook/v1/notes", posted["traces"]);
+        Assert.Contains("insert into notes", posted["traces"]);
+        Assert.Contains("http.server.request.duration", posted["metrics"]);
+        Assert.Contains("a line for the collector", posted["logs"]);
+        Assert.All(posted.Values, all => Assert.DoesNotContain(token, all));
+        Assert.All(posted.Values, all => Assert.DoesNotContain("my secret diary", all));
+    }
+
+    private static string Text(MemoryStream body) => Encoding.Latin1.GetString(body.ToArray());
+}
