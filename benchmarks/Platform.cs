@@ -37,6 +37,7 @@ internal sealed class Platform : IAsyncDisposable
             await platform.StartServersAsync();
             foreach (var service in Services) await platform.CreateDatabaseAsync(service, service);
             foreach (var service in Services) await platform.StartServiceAsync(service, service, "secrets/" + service);
+            await platform.WaitForSeriesTypesAsync();
             return platform;
         }
         catch (MeasurementFailedException e)
@@ -109,6 +110,15 @@ internal sealed class Platform : IAsyncDisposable
             if (process.HasExited || Stopwatch.GetTimestamp() > end)
                 throw new MeasurementFailedException($"{name} did not start: {string.Join('\n', (await File.ReadAllLinesAsync(log)).TakeLast(5))}");
         }
+    }
+
+    // They come as events, and readings refuses types that it has not heard of.
+    private async Task WaitForSeriesTypesAsync()
+    {
+        const string count = "select count(*) from series_types";
+        for (var end = Stopwatch.GetTimestamp() + 60 * Stopwatch.Frequency; Stopwatch.GetTimestamp() < end; await Task.Delay(100))
+            if (await QueryAsync<long>(count) is > 0 and var known && known == await QueryAsync<long>(count, "catalog")) return;
+        throw new MeasurementFailedException("readings did not learn the series types.");
     }
 
     public async Task StopServiceAsync(string name)
