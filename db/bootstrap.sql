@@ -3,7 +3,7 @@
 --     export SERVICE=readings                # names the roles: readings_migrator, readings_app, …
 --     export DATABASE=readings               # the same as the service if unset
 --     export MIGRATOR_PASSWORD=… APP_PASSWORD=… RELAY_PASSWORD=… BACKUP_PASSWORD=… READONLY_PASSWORD=…
---     psql -X -f db/bootstrap.sql            # psql 15 or newer; server and superuser from PGHOST, PGPORT, PGUSER, PGPASSWORD
+--     psql -X -f db/bootstrap.sql            # psql 15 or newer; the server and the superuser from PGHOST, PGUSER, …
 --
 -- Running it again changes nothing but the passwords, and any number may run at the same time against one server. A
 -- password that is unset or empty is left as it is; a new role without one cannot log in by password. Exit 0, or 3 with
@@ -15,10 +15,11 @@
 --   <service>_backup     reads every row of everything, for pg_dump; writes nothing
 --   <service>_readonly   for a person looking around: what scripts grant, under row-level security, so nobody's rows
 --
--- Passwords come from the environment and never stand in argv. Setting one sends it to the server in a statement, so this
--- session turns off whatever writes statements down: the log, pg_stat_statements, pgaudit. What is left: another superuser
--- looking at pg_stat_activity in that instant, and a connection without TLS (use sslmode=verify-full, or the socket).
--- A SCRAM verifier (SCRAM-SHA-256$…) is taken in place of a password; then the server never sees the password.
+-- Passwords come from the environment and never stand in argv. Setting one sends it to the server in a statement, so
+-- this session turns off whatever writes statements down: the log, pg_stat_statements, auto_explain, pgaudit. What is
+-- left: another superuser looking at pg_stat_activity in that instant, and a connection without TLS (use
+-- sslmode=verify-full, or the socket). A SCRAM verifier (SCRAM-SHA-256$…) is taken in place of a password; then the
+-- server never sees the password.
 \set ON_ERROR_STOP on
 \set QUIET on
 
@@ -68,7 +69,8 @@ set log_min_duration_statement = -1;
 set log_min_duration_sample = -1;
 set log_transaction_sample_rate = 0;
 set log_min_error_statement = panic;
-set pg_stat_statements.track_utility = off;
+set pg_stat_statements.track = 'none';
+set auto_explain.log_min_duration = -1;
 set pgaudit.log = 'none';
 set password_encryption = 'scram-sha-256';
 

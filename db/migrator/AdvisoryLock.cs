@@ -30,14 +30,14 @@ internal sealed class AdvisoryLock
             var now = await HolderAsync(session, ct);
             if (now is not null && now != holder) log($"waiting for the lock, held by {holder = now}");
             if (waited.Elapsed >= patience)
-                throw new MigrationException(ExitCode.Busy,
-                    $"Another runner holds the lock of {session.Database} at {session.Host} for more than {patience.TotalSeconds:0.#} s: {holder}.");
+                throw new MigrationException(ExitCode.Busy, "Another runner has held the lock of "
+                    + $"{session.Database} at {session.Host} for {patience.TotalSeconds:0.#} s and more: {holder}.");
             await Task.Delay(Random.Shared.Next(50, 250), ct);
         }
         return new AdvisoryLock { WaitedMs = waited.ElapsedMilliseconds, Holder = holder };
     }
 
-    /// <summary>A script may have released it (pg_advisory_unlock_all, DISCARD ALL); then nothing more may be applied.</summary>
+    /// <summary>A script may give it up (pg_advisory_unlock_all, DISCARD ALL); then nothing may be applied.</summary>
     public static async Task<bool> IsHeldAsync(Session session, CancellationToken ct) =>
         await session.ScalarAsync<bool>($"select exists (select {Locks} and l.pid = pg_backend_pid())", ct);
 

@@ -7,7 +7,9 @@ namespace OpenReadings.Migrator;
 internal sealed partial record ConcurrentIndex(string Name)
 {
     public static ConcurrentIndex? Of(Statement statement) =>
-        Form().Match(statement.Text) is { Success: true } match ? new ConcurrentIndex(match.Groups["name"].Value) : null;
+        Form().Match(statement.Text) is { Success: true } match
+            ? new ConcurrentIndex(match.Groups["name"].Value)
+            : null;
 
     public Task<bool> IsInvalidAsync(Session session, CancellationToken ct) => session.ScalarAsync<bool>(
         "select exists (select from pg_index where indexrelid = to_regclass(@name) and not indisvalid)",
@@ -20,7 +22,8 @@ internal sealed partial record ConcurrentIndex(string Name)
         await session.ExecuteAsync($"drop index concurrently {Name}", ct);
     }
 
-    [GeneratedRegex("""^create\s+(unique\s+)?index\s+concurrently\s+(if\s+not\s+exists\s+)?(?<name>("[^"]+"|[a-z0-9_$]+))\s+on\s""",
-        RegexOptions.IgnoreCase)]
+    [GeneratedRegex("""
+        ^create\s+(unique\s+)?index\s+concurrently\s+(if\s+not\s+exists\s+)?(?<name>"[^"]+"|[a-z0-9_$]+)\s+on\s
+        """, RegexOptions.IgnoreCase | RegexOptions.IgnorePatternWhitespace)]
     private static partial Regex Form();
 }

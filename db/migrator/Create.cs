@@ -9,14 +9,17 @@ internal static class Create
     public static Command Verb(Cli cli)
     {
         var name = new Argument<string>("name") { Description = "What it does, verb first: add_workouts" };
-        var outside = new Option<bool>("--no-transaction") { Description = "For CREATE INDEX CONCURRENTLY and the like" };
+        var outside = new Option<bool>("--no-transaction") { Description = "For create index concurrently and such" };
         var verb = new Command("create", "Begin a new script") { name, outside };
         verb.SetAction(line =>
         {
             try
             {
-                var service = line.GetValue(cli.Service) ?? throw new MigrationException(ExitCode.Usage, "Say for which: --service NAME|shared");
-                var path = Run(Targets.Root(line.GetValue(cli.Scripts)), service, line.GetValue(name)!, line.GetValue(outside), TimeProvider.System);
+                var root = Targets.Root(line.GetValue(cli.Scripts));
+                var known = string.Join('|', Targets.Services(root));
+                var service = line.GetValue(cli.Service)
+                    ?? throw MigrationException.Usage($"Say for which: --service shared|{known}");
+                var path = Run(root, service, line.GetValue(name)!, line.GetValue(outside), TimeProvider.System);
                 line.InvocationConfiguration.Output.WriteLine(Path.GetRelativePath(Environment.CurrentDirectory, path));
                 return (int)ExitCode.Ok;
             }
@@ -35,16 +38,18 @@ internal static class Create
         var stamp = clock.GetUtcNow().ToString("yyyyMMddHHmmss", CultureInfo.InvariantCulture);
         var file = $"{stamp}_{name.Trim().ToLowerInvariant().Replace(' ', '_').Replace('-', '_')}.sql";
         if (!Script.ValidName().IsMatch(file))
-            throw new MigrationException(ExitCode.Usage, $"{name} is no name: a-z, 0-9 and _, verb first, such as add_workouts.");
+            throw MigrationException.Usage($"{name} is no name: a-z, 0-9 and _, verb first, such as add_workouts.");
         var folder = Path.Combine(root, service);
-        if (service is "" or "all" || Path.GetFileName(folder) != service || (service != "shared" && !Directory.Exists(folder)))
-            throw new MigrationException(ExitCode.Usage, $"There is no folder {folder}.");
+        if (service != "shared" && !Targets.Services(root).Contains(service))
+            throw MigrationException.Usage($"There is no folder {folder}.");
 
-        var others = Directory.EnumerateFiles(root, "*.sql", SearchOption.AllDirectories).ToList();
-        if (others.Find(path => Path.GetFileName(path).StartsWith(stamp, StringComparison.Ordinal)) is { } same)
-            throw new MigrationException(ExitCode.Invalid, $"{Path.GetFileName(same)} has this time already. Try again in a second.");
-        if (others.Find(path => Path.GetDirectoryName(path) == folder && string.CompareOrdinal(Path.GetFileName(path), file) > 0) is { } later)
-            throw new MigrationException(ExitCode.Invalid, $"{Path.GetFileName(later)} is later than now, so this one would come late. Is the clock right?");
+        var files = Directory.EnumerateFiles(root, "*.sql", SearchOption.AllDirectories);
+        if (files.Select(path => Path.GetFileName(path))
+            .FirstOrDefault(other => other.StartsWith(stamp, StringComparison.Ordinal)) is { } same)
+            throw MigrationException.Invalid($"{same} has this time already. Try again in a second.");
+        var newest = Script.LoadAll(root, service).LastOrDefault(script => script.Folder == service)?.Name;
+        if (string.CompareOrdinal(newest, file) > 0)
+            throw MigrationException.Invalid($"{newest} is later than now, so this would be late. Is the clock right?");
 
         Directory.CreateDirectory(folder);
         var path = Path.Combine(folder, file);

@@ -16,9 +16,15 @@ public enum ExitCode
 }
 
 /// <summary>A run that did not do what it was asked to: what to tell the operator, and how to exit.</summary>
-public sealed class MigrationException(ExitCode exit, string message, ScriptError? error = null, Exception? inner = null)
-    : Exception(message, inner)
+public sealed class MigrationException(
+    ExitCode exit, string message, ScriptError? error = null, Exception? inner = null) : Exception(message, inner)
 {
     public ExitCode Exit { get; } = exit;
     public ScriptError? Error { get; } = error;
+
+    internal static MigrationException Usage(string message, Exception? inner = null) =>
+        new(ExitCode.Usage, message, inner: inner);
+
+    internal static MigrationException Invalid(string message, Exception? inner = null) =>
+        new(ExitCode.Invalid, message, inner: inner);
 }

@@ -11,7 +11,7 @@ internal sealed partial record Header
     public int? Retries { get; private init; }
     public TimeSpan? StatementTimeout { get; private init; }
 
-    /// <exception cref="FormatException">A key that is not known, or a value that cannot be read. Starts with the line.</exception>
+    /// <exception cref="FormatException">A key or a value that is not understood. Begins with the line.</exception>
     public static Header Parse(string text)
     {
         var header = new Header();
@@ -25,7 +25,8 @@ internal sealed partial record Header
             if (!leading) throw new FormatException($"{number}: A migrate: line must stand above the first statement.");
 
             foreach (var item in match.Groups[1].Value.Split(';', StringSplitOptions.TrimEntries))
-                header = header.With(item) ?? throw new FormatException($"{number}: This is not a known header: {item}");
+                header = header.With(item)
+                    ?? throw new FormatException($"{number}: This is not a known header: {item}");
         }
         return header;
     }
@@ -37,11 +38,12 @@ internal sealed partial record Header
         return words switch
         {
             ["no-transaction"] => this with { NoTransaction = true },
-            ["lock-timeout", var time] when Duration.TryParse(time, out var value) => this with { LockTimeout = value },
-            ["lock-timeout", var time, "retries", var count]
-                when Duration.TryParse(time, out var value) && int.TryParse(count, CultureInfo.InvariantCulture, out var retries)
-                => this with { LockTimeout = value, Retries = retries },
-            ["statement-timeout", var time] when Duration.TryParse(time, out var value) => this with { StatementTimeout = value },
+            ["lock-timeout", var text] when Duration.TryParse(text, out var time) => this with { LockTimeout = time },
+            ["lock-timeout", var text, "retries", var most]
+                when int.TryParse(most, CultureInfo.InvariantCulture, out var n)
+                => With($"lock-timeout {text}") is { } header ? header with { Retries = n } : null,
+            ["statement-timeout", var text] when Duration.TryParse(text, out var time)
+                => this with { StatementTimeout = time },
             // For the reader and for lint; they change nothing in how the script runs.
             ["irreversible", "because", _, ..] => this,
             ["allow", _, _, ..] => this,

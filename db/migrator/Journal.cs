@@ -3,11 +3,12 @@ using Npgsql;
 namespace OpenReadings.Migrator;
 
 /// <summary>What the database knows of one script.</summary>
-internal sealed record Entry(string Name, DateTime? Applied, string? Sha256, string? State, int Done, string? DoneSha256, string? By);
+internal sealed record Entry(
+    string Name, DateTime? Applied, string? Sha256, string? State, int Done, string? DoneSha256, string? By);
 
 /// <summary>
-/// DbUp's own table, so that DbUp can take over and hand back, and a side table with what DbUp does not keep. DbUp's table is
-/// never altered; the unique index is added only to a table that was made here.
+/// DbUp's own table, so that DbUp can take over and hand back, and a side table with what DbUp does not keep. A table
+/// that DbUp made is never altered; the unique index is for those made here.
 /// </summary>
 internal sealed class Journal(Session session, Guid runId)
 {
@@ -37,27 +38,33 @@ internal sealed class Journal(Session session, Guid runId)
     public async Task AddAsync(Script script, int statements, DateTimeOffset started, CancellationToken ct)
     {
         await session.ExecuteAsync(
-            "insert into public.schemaversions (scriptname, applied) values (@name, clock_timestamp() at time zone 'UTC')",
-            ct, new NpgsqlParameter("name", script.Name));
+            """
+            insert into public.schemaversions (scriptname, applied)
+            values (@name, clock_timestamp() at time zone 'UTC')
+            """, ct, new NpgsqlParameter("name", script.Name));
         await MarkAsync(script, "applied", statements, statements, null, started, null, ct);
     }
 
-    /// <summary>What a script that runs outside of a transaction has come to, for the run that has to go on with it.</summary>
+    /// <summary>How far a script that runs outside of a transaction has come, for the run that has to go on.</summary>
     public Task MarkAsync(
-        Script script, string state, int done, int total, string? doneSha256, DateTimeOffset started, string? error, CancellationToken ct) =>
+        Script script, string state, int done, int total, string? doneSha256, DateTimeOffset started, string? error,
+        CancellationToken ct) =>
         session.ExecuteAsync(
             """
-            insert into public.schemaversions_meta as m (scriptname, sha256, state, statements_done, statements_total, done_sha256,
-                started, finished, duration_ms, run_id, runner, image, db_user, host, error)
+            insert into public.schemaversions_meta as m (scriptname, sha256, state, statements_done, statements_total,
+                done_sha256, started, finished, duration_ms, run_id, runner, image, db_user, host, error)
             values (@name, @sha256, @state, @done, @total, @doneSha256, @started, clock_timestamp(),
-                extract(epoch from clock_timestamp() - @started) * 1000, @runId, @runner, @image, current_user, @host, @error)
+                extract(epoch from clock_timestamp() - @started) * 1000, @runId, @runner, @image, current_user, @host,
+                @error)
             on conflict (scriptname) do update set sha256 = excluded.sha256, state = excluded.state,
                 statements_done = excluded.statements_done, statements_total = excluded.statements_total,
-                done_sha256 = excluded.done_sha256, started = least(m.started, excluded.started), finished = excluded.finished,
-                duration_ms = excluded.duration_ms, run_id = excluded.run_id, runner = excluded.runner, image = excluded.image,
-                db_user = excluded.db_user, host = excluded.host, error = excluded.error
+                done_sha256 = excluded.done_sha256, started = least(m.started, excluded.started),
+                finished = excluded.finished, duration_ms = excluded.duration_ms, run_id = excluded.run_id,
+                runner = excluded.runner, image = excluded.image, db_user = excluded.db_user, host = excluded.host,
+                error = excluded.error
             """, ct,
-            new("name", script.Name), new("sha256", script.Sha256), new("state", state), new("done", done), new("total", total),
+            new("name", script.Name), new("sha256", script.Sha256), new("state", state),
+            new("done", done), new("total", total),
             Nullable("doneSha256", doneSha256), new("started", started.ToUniversalTime()), new("runId", runId),
             new("runner", typeof(Journal).Assembly.GetName().Version!.ToString(3)),
             Nullable("image", Environment.GetEnvironmentVariable("MIGRATE_IMAGE")),
@@ -66,7 +73,7 @@ internal sealed class Journal(Session session, Guid runId)
     private Task<bool> ExistsAsync(string table, CancellationToken ct) =>
         session.ScalarAsync<bool>($"select to_regclass('public.{table}') is not null", ct);
 
-    private static string? Text(NpgsqlDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);
+    private static string? Text(NpgsqlDataReader row, int at) => row.IsDBNull(at) ? null : row.GetString(at);
 
     private static NpgsqlParameter Nullable(string name, string? value) =>
         new(name, NpgsqlTypes.NpgsqlDbType.Text) { Value = (object?)value ?? DBNull.Value };

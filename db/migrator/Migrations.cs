@@ -1,6 +1,6 @@
 namespace OpenReadings.Migrator;
 
-/// <summary>The migrator in process, for tests and tools. A service never calls it: the migration job does the work.</summary>
+/// <summary>The migrator in process, for tests and tools. A service never calls it: the migration job does.</summary>
 public static class Migrations
 {
     /// <summary>
@@ -8,14 +8,16 @@ public static class Migrations
     /// changes nothing, and any number may do it at once.
     /// </summary>
     /// <exception cref="MigrationException">The run did not end well; its exit code says in which way.</exception>
-    public static async Task<Report> UpAsync(string connectionString, string scriptsRoot, string service, CancellationToken ct)
+    public static async Task<Report> UpAsync(
+        string connectionString, string scriptsRoot, string service, CancellationToken ct)
     {
         var report = await UpAsync(new Target(service, scriptsRoot, connectionString), new UpOptions(), log: null, ct);
         ct.ThrowIfCancellationRequested();
-        return report.Exit == ExitCode.Ok ? report : throw new MigrationException(report.Exit, report.ToString(), report.Error);
+        if (report.Failed) throw new MigrationException(report.Exit, report.ToString(), report.Error);
+        return report;
     }
 
-    /// <summary>The same with everything that can be chosen. Never throws for what can go wrong: the report says it.</summary>
+    /// <summary>The same with all that can be chosen. It does not throw: the report says what went wrong.</summary>
     public static Task<Report> UpAsync(Target target, UpOptions options, Action<string>? log, CancellationToken ct) =>
         Up.RunAsync(target, options, log ?? (_ => { }), ct);
 }

@@ -23,7 +23,8 @@ internal sealed partial class ScriptRunner
             }
             catch (Exception e) when (e is PostgresException or MigrationException && session.IsOpen)
             {
-                await MarkAsync("partial", e is PostgresException refused ? refused.MessageText : e.Message, CancellationToken.None);
+                var reason = e is PostgresException refused ? refused.MessageText : e.Message;
+                await MarkAsync("partial", reason, CancellationToken.None);
                 throw;
             }
         }
@@ -58,10 +59,14 @@ internal sealed partial class ScriptRunner
     private static int ResumeAt(Script script, IReadOnlyList<Statement> statements, Entry entry)
     {
         if (entry.Done <= statements.Count && HashOf(statements, entry.Done) == entry.DoneSha256) return entry.Done;
-        var message = $"Its first {entry.Done} statements were done by a run that did not finish, and were changed since. Bring them back.";
+        var message = $"Its first {entry.Done} statements were done by a run that did not finish, "
+            + "and were changed since. Bring them back.";
         throw new MigrationException(ExitCode.Invalid, message, ScriptError.Of(script, offset: null, message));
     }
 
-    private static string HashOf(IReadOnlyList<Statement> statements, int count) => Convert.ToHexStringLower(
-        SHA256.HashData(Encoding.UTF8.GetBytes(string.Join(";\n", statements.Take(count).Select(statement => statement.Text)))));
+    private static string HashOf(IReadOnlyList<Statement> statements, int count)
+    {
+        var text = string.Join(";\n", statements.Take(count).Select(statement => statement.Text));
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
+    }
 }

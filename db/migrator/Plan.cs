@@ -24,29 +24,46 @@ internal static class Plan
     public static IReadOnlyList<Planned> Of(IReadOnlyList<Script> scripts, Dictionary<string, Entry> journal)
     {
         var newestApplied = scripts.Where(IsApplied).GroupBy(script => script.Folder)
-            .ToDictionary(folder => folder.Key, folder => folder.Select(script => script.Name).Max(StringComparer.Ordinal));
-        var newest = scripts.Select(script => script.Name).Max(StringComparer.Ordinal) ?? "";
+            .ToDictionary(folder => folder.Key, folder => Newest(folder));
+        var newest = Newest(scripts);
         var names = scripts.Select(script => script.Name).ToHashSet();
 
-        var known = scripts.Select(script =>
-            new Planned(script.Name, StateOf(script, journal.GetValueOrDefault(script.Name)), script, journal.GetValueOrDefault(script.Name)));
+        var known =
+            from script in scripts
+            let entry = journal.GetValueOrDefault(script.Name)
+            select new Planned(script.Name, StateOf(script, entry), script, entry);
         var others = journal.Values.Where(entry => entry.Applied is not null && !names.Contains(entry.Name))
             .OrderBy(entry => entry.Name, StringComparer.Ordinal)
-            .Select(entry => new Planned(
-                entry.Name, string.CompareOrdinal(entry.Name, newest) > 0 ? ScriptState.Newer : ScriptState.Missing, null, entry));
+            .Select(entry => new Planned(entry.Name, StateWithoutFile(entry.Name), null, entry));
         return [.. known, .. others];
 
         bool IsApplied(Script script) => journal.GetValueOrDefault(script.Name)?.Applied is not null;
+
+        ScriptState StateWithoutFile(string name) => IsLater(name, newest) ? ScriptState.Newer : ScriptState.Missing;
 
         ScriptState StateOf(Script script, Entry? entry) => entry switch
         {
             { Applied: not null, Sha256: { } hash } when hash != script.Sha256 => ScriptState.Changed,
             { Applied: not null } => ScriptState.Applied,
             { State: "running" or "partial" } => ScriptState.Partial,
-            _ when string.CompareOrdinal(script.Name, newestApplied.GetValueOrDefault(script.Folder)) < 0 => ScriptState.Late,
+            _ when IsLater(newestApplied.GetValueOrDefault(script.Folder), script.Name) => ScriptState.Late,
             _ => ScriptState.Pending,
         };
     }
+
+    private static string? Newest(IEnumerable<Script> scripts) =>
+        scripts.Select(script => script.Name).Max(StringComparer.Ordinal);
+
+    private static bool IsLater(string? one, string? other) => string.CompareOrdinal(one, other) > 0;
+
+    /// <summary>What an operator should know, and what stops nothing.</summary>
+    public static IEnumerable<string> Remarks(IEnumerable<Planned> plan) =>
+        plan.Select(item => item switch
+        {
+            { HashUnknown: true } => $"{item.Name}: applied by DbUp, hash unknown",
+            { State: ScriptState.Newer } => $"{item.Name}: of a newer release",
+            _ => null,
+        }).OfType<string>();
 
     /// <summary>What stands against applying anything at all, in sentences; empty if nothing does.</summary>
     public static IEnumerable<string> Objections(IEnumerable<Planned> plan, bool allowLate) =>

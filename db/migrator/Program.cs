@@ -10,11 +10,12 @@ if (line.Errors.Count > 0)
     return (int)ExitCode.Usage;
 }
 
-// A pod that is evicted and a person who is impatient are the same: the statement is cancelled, and what is open rolls back.
+// An evicted pod and an impatient person are the same: the statement is cancelled, and what is open rolls back.
 using var stop = new CancellationTokenSource();
 using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
 using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
-return await line.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null, EnableDefaultExceptionHandler = false }, stop.Token);
+var settings = new InvocationConfiguration { ProcessTerminationTimeout = null, EnableDefaultExceptionHandler = false };
+return await line.InvokeAsync(settings, stop.Token);
 
 void Stop(PosixSignalContext signal)
 {

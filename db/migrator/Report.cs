@@ -74,7 +74,9 @@ public sealed class Report
     public override string ToString()
     {
         var place = Database is null ? "" : $" ({Database} at {Host}, {DurationMs} ms)";
-        return Failed ? $"{Error?.ToString() ?? Message}\n{Service}: {Result}, exit {Code}{place}" : $"{Service}: {Message}{place}";
+        return Failed
+            ? $"{Error?.ToString() ?? Message}\n{Service}: {Result}, exit {Code}{place}"
+            : $"{Service}: {Message}{place}";
     }
 }
 

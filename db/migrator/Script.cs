@@ -17,12 +17,12 @@ internal sealed partial record Script(string Name, string Folder, string Path, s
     /// <summary>The shared scripts by name, then the service's by name.</summary>
     public static IReadOnlyList<Script> LoadAll(string root, string service)
     {
-        if (!Directory.Exists(root)) throw new MigrationException(ExitCode.Usage, $"There is no folder {root}.");
+        if (!Directory.Exists(root)) throw MigrationException.Usage($"There is no folder {root}.");
         string[] folders = service == "shared" ? [service] : ["shared", service];
         var scripts = folders.SelectMany(folder => LoadFolder(root, folder)).ToList();
 
         if (scripts.GroupBy(script => script.Name).FirstOrDefault(same => same.Count() > 1) is { } twice)
-            throw new MigrationException(ExitCode.Invalid, $"{twice.Key} is in both shared and {service}: a name is applied once.");
+            throw MigrationException.Invalid($"{twice.Key} is in both shared and {service}: a name is applied once.");
         return scripts;
     }
 
@@ -39,7 +39,7 @@ internal sealed partial record Script(string Name, string Folder, string Path, s
     {
         var name = System.IO.Path.GetFileName(path);
         if (!ValidName().IsMatch(name))
-            throw new MigrationException(ExitCode.Invalid, $"{path}: a script is named 20261121093000_verb_noun.sql.");
+            throw MigrationException.Invalid($"{path}: a script is named 20261121093000_verb_noun.sql.");
         try
         {
             var text = Utf8.GetString(System.IO.File.ReadAllBytes(path)).TrimStart('\ufeff');
@@ -47,15 +47,15 @@ internal sealed partial record Script(string Name, string Folder, string Path, s
         }
         catch (DecoderFallbackException e)
         {
-            throw new MigrationException(ExitCode.Invalid, $"{path}: not UTF-8.", inner: e);
+            throw MigrationException.Invalid($"{path}: not UTF-8.", e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new MigrationException(ExitCode.Usage, $"{path}: {e.Message}", inner: e);
+            throw MigrationException.Usage($"{path}: {e.Message}", e);
         }
         catch (FormatException e)
         {
-            throw new MigrationException(ExitCode.Usage, $"{path}:{e.Message}", inner: e);
+            throw MigrationException.Usage($"{path}:{e.Message}", e);
         }
     }
 
@@ -68,7 +68,7 @@ internal sealed partial record Script(string Name, string Folder, string Path, s
             foreach (var statement in statements)
             {
                 if (EndsTransaction().IsMatch(statement.Head))
-                    throw new SqlSplitException(statement.Offset, "A script does not begin or end transactions: the runner does.");
+                    throw new SqlSplitException(statement.Offset, "Only the runner begins and ends transactions.");
                 if (CopyFromClient().IsMatch(statement.Text))
                     throw new SqlSplitException(statement.Offset, "COPY … FROM STDIN needs psql. Write INSERT.");
             }
@@ -76,8 +76,7 @@ internal sealed partial record Script(string Name, string Folder, string Path, s
         }
         catch (SqlSplitException e)
         {
-            throw new MigrationException(
-                ExitCode.Invalid, e.Message, ScriptError.Of(this, e.Offset, e.Message), e);
+            throw new MigrationException(ExitCode.Invalid, e.Message, ScriptError.Of(this, e.Offset, e.Message), e);
         }
     }
 

@@ -22,7 +22,11 @@ public sealed record ScriptError
         var (line, column) = offset is { } at ? PlaceOf(script.Text, at) : (null, null);
         return new ScriptError
         {
-            Script = script.Name, File = script.File, Message = message, Line = line, Column = column,
+            Script = script.Name,
+            File = script.File,
+            Message = message,
+            Line = line,
+            Column = column,
         };
     }
 
@@ -42,7 +46,8 @@ public sealed record ScriptError
         var text = new StringBuilder(File);
         if (Line is not null) text.Append($":{Line}:{Column}");
         text.Append($": error{(Sqlstate is null ? "" : " " + Sqlstate)}: {Message}");
-        foreach (var (name, value) in new[] { ("detail", Detail), ("hint", Hint), ("where", Where), ("statement", Statement) })
+        (string, string?)[] more = [("detail", Detail), ("hint", Hint), ("where", Where), ("statement", Statement)];
+        foreach (var (name, value) in more)
             if (!string.IsNullOrEmpty(value)) text.Append($"\n  {name}: {value.ReplaceLineEndings("\n    ")}");
         return text.ToString();
     }

@@ -3,7 +3,7 @@ using Npgsql;
 
 namespace OpenReadings.Migrator;
 
-/// <summary>Applies one script: in a transaction with its journal row, or statement by statement where it asks for that.</summary>
+/// <summary>Applies one script: in one transaction with its journal row, or, if it asks for that, in none.</summary>
 internal sealed partial class ScriptRunner(Session session, Journal journal, UpOptions options, Action<string> log)
 {
     private readonly DateTimeOffset started = DateTimeOffset.UtcNow;
@@ -25,7 +25,8 @@ internal sealed partial class ScriptRunner(Session session, Journal journal, UpO
         }
         catch (PostgresException e)
         {
-            var exit = IsTransient(e) ? ExitCode.Transient : script.Header.NoTransaction ? ExitCode.Partial : ExitCode.Failed;
+            var exit = IsTransient(e) ? ExitCode.Transient
+                : script.Header.NoTransaction ? ExitCode.Partial : ExitCode.Failed;
             throw new MigrationException(exit, e.MessageText, ScriptError.Of(script, current, e), e);
         }
         // Whatever the script set for itself ends with it.
@@ -33,8 +34,13 @@ internal sealed partial class ScriptRunner(Session session, Journal journal, UpO
 
         return new ScriptReport
         {
-            Name = script.Name, State = state, Mode = script.Header.NoTransaction ? "no-transaction" : "transaction",
-            Sha256 = script.Sha256, Statements = statements.Count, Rows = rows, Retries = retries,
+            Name = script.Name,
+            State = state,
+            Mode = script.Header.NoTransaction ? "no-transaction" : "transaction",
+            Sha256 = script.Sha256,
+            Statements = statements.Count,
+            Rows = rows,
+            Retries = retries,
             DurationMs = clock.ElapsedMilliseconds,
         };
     }
@@ -66,7 +72,7 @@ internal sealed partial class ScriptRunner(Session session, Journal journal, UpO
         }
     }
 
-    // A lock that is not to be had soon is given up, because everybody else queues behind the one who waits for it; then again.
+    // A lock that is not to be had soon is given up and asked for again: everybody queues behind one who waits for it.
     private async Task RetryAsync(Script script, Func<int, Task> attempt, CancellationToken ct)
     {
         var most = options.DryRun ? 0 : script.Header.Retries ?? options.Retries;
@@ -80,7 +86,8 @@ internal sealed partial class ScriptRunner(Session session, Journal journal, UpO
             catch (PostgresException e) when (IsContention(e) && tried < most)
             {
                 var pause = options.RetryPause * Math.Min(1 << tried, 32) * (0.5 + Random.Shared.NextDouble());
-                log($"{script.Name}: {e.SqlState} {e.MessageText}; retry {tried + 1} of {most} in {pause.TotalSeconds:0.0} s");
+                log($"{script.Name}: {e.SqlState} {e.MessageText}; "
+                    + $"retry {tried + 1} of {most} in {pause.TotalSeconds:0.0} s");
                 retries++;
                 await Task.Delay(pause, ct);
             }
@@ -104,8 +111,8 @@ internal sealed partial class ScriptRunner(Session session, Journal journal, UpO
     private static MigrationException Refuse(Script script, string message) =>
         new(ExitCode.Failed, message, ScriptError.Of(script, offset: null, message));
 
-    private static bool IsContention(PostgresException e) => e.SqlState
-        is PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure;
+    private static bool IsContention(PostgresException e) => e.SqlState is PostgresErrorCodes.LockNotAvailable
+        or PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure;
 
     private static bool IsTransient(PostgresException e) => IsContention(e) || e.SqlState
         is PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or PostgresErrorCodes.CannotConnectNow;

@@ -26,7 +26,8 @@ internal sealed class Session : IAsyncDisposable
     public string Host => $"{connection.Host}:{connection.Port}";
     public bool IsOpen => connection.FullState == System.Data.ConnectionState.Open;
 
-    public static async Task<Session> OpenAsync(Target target, Patience patience, Action<string> log, CancellationToken ct)
+    public static async Task<Session> OpenAsync(
+        Target target, Patience patience, Action<string> log, CancellationToken ct)
     {
         // Without a look at the server's types: nothing but text and numbers is read here.
         var wanted = ConnectionStringFor(target, patience);
@@ -39,16 +40,19 @@ internal sealed class Session : IAsyncDisposable
             {
                 return await ConnectAsync(connection, patience, log, ct);
             }
-            catch (Exception e) when (e is NpgsqlException or TimeoutException or SocketException or OperationCanceledException)
+            catch (Exception e)
+                when (e is NpgsqlException or TimeoutException or SocketException or OperationCanceledException)
             {
                 await connection.DisposeAsync();
                 ct.ThrowIfCancellationRequested();
-                // A pooler that knows a part of the protocol only; a wrong password may be right in a moment, this stays.
+                // What a pooler says of our settings stays true, where even a wrong password may be right in a moment.
                 if (e is PostgresException { SqlState: PostgresErrorCodes.ProtocolViolation }) throw Pooler(e);
                 var reason = e is OperationCanceledException ? "no answer in time" : e.Message;
-                log($"waiting for {wanted.Database} at {wanted.Host}:{wanted.Port}, try {attempt} of {patience.Attempts}: {reason}");
-                if (attempt < patience.Attempts) await patience.PauseAsync(ct);
-                else throw new MigrationException(ExitCode.Unreachable, $"The database cannot be reached: {reason}", inner: e);
+                log($"waiting for {wanted.Database} at {wanted.Host}:{wanted.Port}, "
+                    + $"try {attempt} of {patience.Attempts}: {reason}");
+                if (attempt == patience.Attempts)
+                    throw new MigrationException(ExitCode.Unreachable, $"No database: {reason}", inner: e);
+                await patience.PauseAsync(ct);
             }
             catch
             {
@@ -75,7 +79,7 @@ internal sealed class Session : IAsyncDisposable
 
     public async Task<int> ExecuteAsync(Statement statement, CancellationToken ct)
     {
-        // A batch command is sent as it is; a plain command would be cut at each semicolon, BEGIN ATOMIC bodies included.
+        // A batch command is sent as it is; a plain command is cut at each semicolon, in BEGIN ATOMIC bodies too.
         await using var batch = new NpgsqlBatch(connection);
         batch.BatchCommands.Add(new NpgsqlBatchCommand(statement.Text));
         return Math.Max(0, await batch.ExecuteNonQueryAsync(ct));
@@ -109,10 +113,12 @@ internal sealed class Session : IAsyncDisposable
     /// <summary>Back to the settings of the start. Not DISCARD ALL, which would give up the lock.</summary>
     public async Task ResetAsync(CancellationToken ct)
     {
-        foreach (var reset in new[] { "reset session authorization", "reset role", "reset all" }) await ExecuteAsync(reset, ct);
+        await ExecuteAsync("reset session authorization", ct);
+        await ExecuteAsync("reset role", ct);
+        await ExecuteAsync("reset all", ct);
     }
 
-    /// <summary>Ends a transaction that failed, if the connection still lives. What failed is the caller's news, not this.</summary>
+    /// <summary>Ends a transaction that failed. That failure is the caller's news, and not what happens here.</summary>
     public async Task RollBackAsync()
     {
         try
@@ -127,9 +133,9 @@ internal sealed class Session : IAsyncDisposable
 
     public ValueTask DisposeAsync() => connection.DisposeAsync();
 
-    private static MigrationException Pooler(Exception? e) => new(ExitCode.Usage,
-        "A connection pooler stands in between (PgBouncer?), where locks and settings are lost. Connect to PostgreSQL itself.",
-        inner: e);
+    private static MigrationException Pooler(Exception? e) => MigrationException.Usage(
+        "A connection pooler stands in between (PgBouncer?), where locks and settings are lost. "
+        + "Connect to PostgreSQL itself.", e);
 
     private static NpgsqlConnectionStringBuilder ConnectionStringFor(Target target, Patience patience)
     {
@@ -143,18 +149,17 @@ internal sealed class Session : IAsyncDisposable
         builder.ApplicationName = $"migrate/{target.Service}/{Environment.MachineName}";
         builder.SearchPath = "public";
         builder.Timezone = "UTC";
-        // As options of the start-up, so that RESET ALL comes back to them. With row_security off a statement that a policy
-        // would filter fails instead of doing a part of the work.
-        string[] settings =
-        [
-            "row_security=off", "client_connection_check_interval=2s", "standard_conforming_strings=on",
-            "client_min_messages=notice", "statement_timeout=0", "lock_timeout=0", "idle_in_transaction_session_timeout=0",
-            "default_transaction_read_only=off", @"default_transaction_isolation=read\ committed",
-        ];
-        builder.Options = string.Join(' ', settings.Select(setting => "-c " + setting).Prepend(builder.Options ?? "")).Trim();
+        // As options of the start-up, so that RESET ALL comes back to them. With row_security off a statement that a
+        // policy would filter fails instead of doing a part of the work.
+        builder.Options = builder.Options
+            + " -c row_security=off -c client_connection_check_interval=2s -c standard_conforming_strings=on"
+            + " -c client_min_messages=notice -c statement_timeout=0 -c lock_timeout=0"
+            + " -c idle_in_transaction_session_timeout=0 -c default_transaction_read_only=off"
+            + @" -c default_transaction_isolation=read\ committed";
         return builder;
     }
 
     /// <summary>A time as a setting of the server takes it.</summary>
-    public static string Milliseconds(TimeSpan time) => time.TotalMilliseconds.ToString("0", CultureInfo.InvariantCulture);
+    public static string Milliseconds(TimeSpan time) =>
+        time.TotalMilliseconds.ToString("0", CultureInfo.InvariantCulture);
 }

@@ -83,7 +83,8 @@ internal sealed partial class SqlSplitter(string sql)
 
         if (head.Count < 6) head.Add(word);
         if (atomic > 0) atomic += word switch { "case" => 1, "end" => -1, _ => 0 };
-        else if (word == "atomic" && previous == "begin" && DefinesRoutine().IsMatch(string.Join(' ', head))) atomic = 1;
+        else if (word == "atomic" && previous == "begin" && DefinesRoutine().IsMatch(string.Join(' ', head)))
+            atomic = 1;
         previous = word;
     }
 

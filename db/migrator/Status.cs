@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text.Json;
 
 namespace OpenReadings.Migrator;
 
@@ -9,7 +8,10 @@ internal static class Status
 {
     public static Command Verb(Cli cli)
     {
-        var exitCode = new Option<bool>("--exit-code") { Description = "Exit 3 if scripts are pending, 4 if something is wrong" };
+        var exitCode = new Option<bool>("--exit-code")
+        {
+            Description = "Exit 3 if scripts are pending, 4 if something is wrong",
+        };
         var verb = new Command("status", "Say what is applied and what is pending") { exitCode };
         verb.SetAction((line, ct) => cli.ForEachAsync(line, "status", async (target, log) =>
         {
@@ -21,7 +23,8 @@ internal static class Status
         return verb;
     }
 
-    public static Task<Report> RunAsync(Target target, bool exitCode, Patience patience, Action<string> log, CancellationToken ct)
+    public static Task<Report> RunAsync(
+        Target target, bool exitCode, Patience patience, Action<string> log, CancellationToken ct)
     {
         var report = new Report { Service = target.Service, Command = "status" };
         return report.OfAsync(async () =>
@@ -35,7 +38,7 @@ internal static class Status
             report.Scripts.AddRange(plan.Select(item => new ScriptReport
             {
                 Name = item.Name,
-                State = item.HashUnknown ? "applied (hash unknown)" : JsonNamingPolicy.KebabCaseLower.ConvertName(item.State.ToString()),
+                State = item.HashUnknown ? "applied-hash-unknown" : item.State.ToString().ToLowerInvariant(),
                 Mode = item.Script is null ? null : item.Script.Header.NoTransaction ? "no-transaction" : "transaction",
                 Sha256 = item.Script?.Sha256,
                 AppliedAt = item.Entry?.Applied is { } at ? new DateTimeOffset(at, TimeSpan.Zero) : null,
@@ -48,10 +51,11 @@ internal static class Status
             var exit = !exitCode ? ExitCode.Ok
                 : objections.Count > 0 ? ExitCode.Invalid
                 : plan.Any(item => item.IsToApply) ? ExitCode.Pending : ExitCode.Ok;
-            report.End(exit, exit == ExitCode.Invalid ? string.Join('\n', objections) : summary.Length > 0 ? summary : "no scripts");
+            if (exit == ExitCode.Invalid) report.End(exit, string.Join('\n', objections));
+            else report.End(exit, summary.Length > 0 ? summary : "no scripts");
         });
     }
 
-    private static string Row(ScriptReport script) => string.Create(CultureInfo.InvariantCulture,
-        $"{script.State,-12} {script.AppliedAt?.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture),-19}  {script.Name}");
+    private static string Row(ScriptReport script) => string.Create(
+        CultureInfo.InvariantCulture, $"{script.State,-20} {script.AppliedAt,-19:yyyy-MM-dd HH:mm:ss}  {script.Name}");
 }

@@ -13,12 +13,13 @@ public sealed record Target(string Service, string ScriptsRoot, string Connectio
         try
         {
             var builder = new NpgsqlConnectionStringBuilder(ConnectionString) { PersistSecurityInfo = false };
-            return builder is { Host: not null, Database: not null } ? builder : throw new ArgumentException("incomplete");
+            if (builder is { Host: not null, Database: not null }) return builder;
         }
         catch (Exception e) when (e is ArgumentException or FormatException or InvalidOperationException)
         {
-            throw new MigrationException(ExitCode.Usage,
-                $"The connection string of {Service} cannot be read. It is Host=…;Port=…;Database=…;Username=…;Password=….");
+            // Said below, in words that do not repeat the text.
         }
+        throw MigrationException.Usage($"The connection string of {Service} cannot be read. "
+            + "It is Host=…;Port=…;Database=…;Username=…;Password=….");
     }
 }

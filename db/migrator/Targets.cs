@@ -9,25 +9,25 @@ internal static class Targets
     {
         var root = Root(line.GetValue(cli.Scripts));
         var known = Services(root);
-        if (known.Count == 0) throw new MigrationException(ExitCode.Usage, $"{root} has no folder of a service.");
+        if (known.Count == 0) throw MigrationException.Usage($"{root} has no folder of a service.");
         var asked = line.GetValue(cli.Service)
-            ?? throw new MigrationException(ExitCode.Usage, $"Say which: --service {string.Join('|', known)}|all");
+            ?? throw MigrationException.Usage($"Say which: --service {string.Join('|', known)}|all");
         if (asked == "all")
         {
             if (line.GetValue(cli.Connection) is not null)
-                throw new MigrationException(ExitCode.Usage, "--connection is one database; --service all has one for each service.");
+                throw MigrationException.Usage("--connection is one database; --service all has one for each service.");
             return [.. known.Select(service => new Target(service, root, Find(service, alone: false)))];
         }
         if (!known.Contains(asked))
-            throw new MigrationException(ExitCode.Usage, $"{root} has no folder {asked}. It has {string.Join(", ", known)}.");
+            throw MigrationException.Usage($"{root} has no folder {asked}. It has {string.Join(", ", known)}.");
         return [new Target(asked, root, line.GetValue(cli.Connection) ?? Find(asked, alone: true))];
     }
 
-    /// <summary>The folder that was given; or db/scripts here or further up; or scripts beside the program, as in an image.</summary>
+    /// <summary>What was given; or db/scripts here or further up; or scripts/ beside the program.</summary>
     public static string Root(DirectoryInfo? given)
     {
         if (given is not null)
-            return given.Exists ? given.FullName : throw new MigrationException(ExitCode.Usage, $"There is no folder {given.FullName}.");
+            return given.Exists ? given.FullName : throw MigrationException.Usage($"There is no folder {given}.");
         for (var folder = new DirectoryInfo(Environment.CurrentDirectory); folder is not null; folder = folder.Parent)
         {
             var scripts = Path.Combine(folder.FullName, "db", "scripts");
@@ -36,11 +36,14 @@ internal static class Targets
         var beside = Path.Combine(AppContext.BaseDirectory, "scripts");
         return Directory.Exists(beside)
             ? beside
-            : throw new MigrationException(ExitCode.Usage, "No db/scripts here or further up. Say where: --scripts DIR");
+            : throw MigrationException.Usage("No db/scripts here or further up. Say where: --scripts DIR");
     }
 
     public static IReadOnlyList<string> Services(string root) =>
-        [.. Directory.EnumerateDirectories(root).Select(path => Path.GetFileName(path)!).Where(name => name != "shared").Order(StringComparer.Ordinal)];
+    [
+        .. Directory.EnumerateDirectories(root).Select(path => Path.GetFileName(path)!)
+            .Where(name => name != "shared").Order(StringComparer.Ordinal),
+    ];
 
     private static string Find(string service, bool alone)
     {
@@ -50,9 +53,11 @@ internal static class Targets
         foreach (var key in keys.Select(key => $"ConnectionStrings__{key}"))
         {
             if (Environment.GetEnvironmentVariable(key) is { Length: > 0 } value) return value;
-            if (secrets is { Length: > 0 } && File.Exists(Path.Combine(secrets, key))) return File.ReadAllText(Path.Combine(secrets, key)).Trim();
+            if (secrets is not { Length: > 0 }) continue;
+            var file = Path.Combine(secrets, key);
+            if (File.Exists(file)) return File.ReadAllText(file).Trim();
         }
-        throw new MigrationException(ExitCode.Usage,
-            $"No database for {service}: set ConnectionStrings__{keys[0]} in the environment, or as a file in SECRETS_DIRECTORY.");
+        throw MigrationException.Usage($"No database for {service}: "
+            + $"set ConnectionStrings__{keys[0]} in the environment, or as a file in SECRETS_DIRECTORY.");
     }
 }

@@ -25,25 +25,32 @@ internal static class Up
         var defaults = new UpOptions();
         var to = new Option<string>("--to") { Description = "Apply up to and with this script", HelpName = "script" };
         var steps = new Option<int?>("--steps") { Description = "Apply at most so many" };
-        var dryRun = new Option<bool>("--dry-run") { Description = "Execute all of it in one transaction, and roll back" };
-        var allowLate = new Option<bool>("--allow-late") { Description = "Apply scripts older than some that are applied" };
+        var dryRun = new Option<bool>("--dry-run") { Description = "Execute it all in one transaction, and roll back" };
+        var allowLate = new Option<bool>("--allow-late") { Description = "Apply scripts older than some applied ones" };
         var lockWait = Cli.Time("--lock-wait", defaults.LockWait, "How long to wait for another runner");
         var lockTimeout = Cli.Time("--lock-timeout", defaults.LockTimeout, "How long a statement may queue for a lock");
-        var statementTimeout = Cli.Time("--statement-timeout", defaults.StatementTimeout, "How long a statement may take");
+        var timeout = Cli.Time("--statement-timeout", defaults.StatementTimeout, "How long a statement may take");
         var retries = new Option<int>("--ddl-retries")
         {
-            Description = "How often to try again when a lock is not to be had", DefaultValueFactory = _ => defaults.Retries,
+            Description = "How often to try again when a lock is not to be had",
+            DefaultValueFactory = _ => defaults.Retries,
         };
         steps.Validators.Add(Cli.Positive);
         var verb = new Command("up", "Apply the scripts that are pending")
         {
-            to, steps, dryRun, allowLate, lockWait, lockTimeout, statementTimeout, retries,
+            to, steps, dryRun, allowLate, lockWait, lockTimeout, timeout, retries,
         };
         verb.SetAction((line, ct) => cli.ForEachAsync(line, "up", (target, log) => RunAsync(target, new UpOptions
         {
-            To = line.GetValue(to), Steps = line.GetValue(steps), DryRun = line.GetValue(dryRun),
-            AllowLate = line.GetValue(allowLate), LockWait = line.GetValue(lockWait) ?? defaults.LockWait, LockTimeout = line.GetValue(lockTimeout) ?? defaults.LockTimeout,
-            StatementTimeout = line.GetValue(statementTimeout) ?? defaults.StatementTimeout, Retries = line.GetValue(retries), Patience = cli.Patience(line),
+            To = line.GetValue(to),
+            Steps = line.GetValue(steps),
+            DryRun = line.GetValue(dryRun),
+            AllowLate = line.GetValue(allowLate),
+            LockWait = line.GetValue(lockWait) ?? defaults.LockWait,
+            LockTimeout = line.GetValue(lockTimeout) ?? defaults.LockTimeout,
+            StatementTimeout = line.GetValue(timeout) ?? defaults.StatementTimeout,
+            Retries = line.GetValue(retries),
+            Patience = cli.Patience(line),
         }, log, ct)));
         return verb;
     }
@@ -64,15 +71,16 @@ internal static class Up
     }
 
     private static async Task ApplyAsync(
-        Report report, IReadOnlyList<Script> scripts, Session session, UpOptions options, Action<string> log, CancellationToken ct)
+        Report report, IReadOnlyList<Script> scripts, Session session, UpOptions options, Action<string> log,
+        CancellationToken ct)
     {
         var journal = new Journal(session, report.RunId);
         // A trial is one transaction, tables of the journal and all, that is rolled back.
         if (options.DryRun) await session.ExecuteAsync("begin", ct);
 
-        var plan = Plan.Of(scripts, await journal.ReadAsync(ct));    // under the lock: another runner may just have been at it
-        report.Warnings.AddRange(plan.Where(item => item.HashUnknown).Select(item => $"{item.Name}: applied by DbUp, hash unknown"));
-        report.Warnings.AddRange(plan.Where(item => item.State == ScriptState.Newer).Select(item => $"{item.Name}: of a newer release"));
+        // Read under the lock: another runner may just have been at it.
+        var plan = Plan.Of(scripts, await journal.ReadAsync(ct));
+        report.Warnings.AddRange(Plan.Remarks(plan));
         foreach (var warning in report.Warnings) log($"warning: {warning}");
         if (Plan.Objections(plan, options.AllowLate).ToList() is { Count: > 0 } objections)
             throw new MigrationException(ExitCode.Invalid, string.Join('\n', objections));

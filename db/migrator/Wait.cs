@@ -8,7 +8,8 @@ internal static class Wait
     public static Command Verb(Cli cli)
     {
         var verb = new Command("wait", "Wait until the database answers: 10 tries, 1 to 5 s apart, 5 s each");
-        verb.SetAction((line, ct) => cli.ForEachAsync(line, "wait", (target, log) => RunAsync(target, cli.Patience(line), log, ct)));
+        verb.SetAction((line, ct) => cli.ForEachAsync(line, "wait", (target, log) =>
+            RunAsync(target, cli.Patience(line), log, ct)));
         return verb;
     }
 

@@ -1,6 +1,5 @@
 using System.Reflection;
 using Dapper;
-using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -66,7 +65,13 @@ public static class ServiceChassis
             new Uri(Required("Identity:Jwks")), provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton(provider => new TokenVerifier(
             provider.GetRequiredService<JwksCache>(), Required("Identity:Issuer"), service, provider.GetRequiredService<TimeProvider>()));
-        services.AddAuthentication(BearerHandler.SchemeName).AddScheme<AuthenticationSchemeOptions, BearerHandler>(BearerHandler.SchemeName, null);
+        // Not AddAuthentication: it would begin to keep cookie keys in the home folder, which nothing here needs.
+        services.AddWebEncoders();
+        services.AddAuthenticationCore(options =>
+        {
+            options.DefaultScheme = BearerHandler.SchemeName;
+            options.AddScheme<BearerHandler>(BearerHandler.SchemeName, null);
+        });
         services.AddAuthorization();
 
         services.Configure<ForwardedHeadersOptions>(options =>

@@ -35,6 +35,7 @@ public static class Problems
         if (problem.Type is null || problem.Type.StartsWith("http", StringComparison.Ordinal) || problem.Type == "about:blank")
             problem.Type = TypeOf(problem.Status ?? 500);
         problem.Title ??= Title(problem.Status ?? 500);
+        problem.Extensions.Remove("trace_id");              // the framework's own, named by our policy: it would stand there twice
         problem.Extensions["traceId"] = Activity.Current?.TraceId.ToString() ?? context.HttpContext.TraceIdentifier;
     });
 

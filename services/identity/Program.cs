@@ -22,13 +22,13 @@ var wellKnown = app.MapGroup("/identity/.well-known").WithTags("discovery");
 ShowDiscovery.Map(wellKnown);
 ShowKeys.Map(wellKnown);
 
-var strangers = app.MapGroup("/identity/v1").RequireRateLimiting(RateLimits.Sensitive);
+var strangers = app.MapGroup("/identity/v1").RequireRateLimiting(RateLimits.Sensitive).WithTags("identity");
 SignUp.Map(strangers);
 SignIn.Map(strangers);
 RefreshLogin.Map(strangers);
 ExchangeToken.Map(strangers);
 
-var people = app.MapGroup("/identity/v1").RequireAuthorization();
+var people = app.MapGroup("/identity/v1").RequireAuthorization().WithTags("identity");
 SignOut.Map(people);
 ShowMe.Map(people);
 ChangeProfile.Map(people);

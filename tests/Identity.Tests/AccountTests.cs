@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using System.Text;
 using System.Text.Json;
 using static System.Net.HttpStatusCode;
@@ -29,7 +30,8 @@ public sealed class AccountTests(IdentityService service)
     {
         var person = await Person.SignedInAsync(service);
         await person.ChangePasswordAsync("Not-for-any-log-9", NewPassword).RefusedAsync(Forbidden, "wrong-password");
-        var problem = await person.ChangePasswordAsync(person.Password, "bad").RefusedAsync(BadRequest, "validation-failed");
+        var problem = await person.ChangePasswordAsync(person.Password, "bad")
+            .RefusedAsync(BadRequest, "validation-failed");
         Assert.All(problem.Errors!, error => Assert.Equal("/new_password", error.Pointer));
         await person.SignInAsync();
     }
@@ -38,9 +40,11 @@ public sealed class AccountTests(IdentityService service)
     public async Task Of_eight_changes_of_password_at_once_the_last_word_is_one_of_them()
     {
         var person = await Person.SignedInAsync(service);
-        var answers = await Task.WhenAll(Enumerable.Range(10, 8).Select(i => person.ChangePasswordAsync(person.Password, $"Not-for-any-log-{i}")));
+        var answers = await Task.WhenAll(Enumerable.Range(10, 8)
+            .Select(i => person.ChangePasswordAsync(person.Password, $"Not-for-any-log-{i}")));
         Assert.Single(answers, answer => answer.StatusCode == NoContent);
-        var logins = await Task.WhenAll(Enumerable.Range(10, 8).Select(i => person.TrySignInAsync($"Not-for-any-log-{i}")));
+        var logins = await Task.WhenAll(Enumerable.Range(10, 8)
+            .Select(i => person.TrySignInAsync($"Not-for-any-log-{i}")));
         Assert.Single(logins, login => login.StatusCode == OK);
     }
 
@@ -53,7 +57,8 @@ public sealed class AccountTests(IdentityService service)
         Assert.Equal(NoContent, changed.StatusCode);
         foreach (var login in await Task.WhenAll(signingIn))
             if (login.StatusCode == OK)
-                await service.RefreshAsync((await login.TokensAsync()).RefreshToken).RefusedAsync(Unauthorized, "invalid-refresh-token");
+                await service.RefreshAsync((await login.TokensAsync()).RefreshToken)
+                    .RefusedAsync(Unauthorized, "invalid-refresh-token");
     }
 
     [Theory]
@@ -74,7 +79,8 @@ public sealed class AccountTests(IdentityService service)
     public async Task A_profile_does_not_change_to_nonsense()
     {
         var person = await Person.SignedInAsync(service);
-        var problem = await PatchAsync(person, """{"name": "\u0007", "time_zone": "Mars/Olympus"}""").RefusedAsync(BadRequest, "validation-failed");
+        var problem = await PatchAsync(person, """{"name": "\u0007", "time_zone": "Mars/Olympus"}""")
+            .RefusedAsync(BadRequest, "validation-failed");
         Assert.Equal(["/name", "/time_zone"], problem.Errors!.Select(error => error.Pointer));
     }
 
@@ -115,7 +121,8 @@ public sealed class AccountTests(IdentityService service)
     public async Task Of_four_deletions_at_once_one_is_announced()
     {
         var person = await Person.SignedInAsync(service);
-        var answers = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => person.DeleteAccountAsync(person.Password)));
+        var answers = await Task.WhenAll(Enumerable.Range(0, 4)
+            .Select(_ => person.DeleteAccountAsync(person.Password)));
         Assert.Single(answers, answer => answer.StatusCode == NoContent);
         Assert.Equal(["account.created.v1", "account.deleted.v1"], await service.EventsOfAsync(person.AccountId));
     }
@@ -136,7 +143,8 @@ public sealed class AccountTests(IdentityService service)
     }
 
     private static string SidOf(Tokens tokens) =>
-        JsonDocument.Parse(System.Buffers.Text.Base64Url.DecodeFromChars(tokens.AccessToken.Split('.')[1])).RootElement.GetProperty("sid").GetString()!;
+        JsonDocument.Parse(Base64Url.DecodeFromChars(tokens.AccessToken.Split('.')[1]))
+            .RootElement.GetProperty("sid").GetString()!;
 
     private static Task<HttpResponseMessage> PatchAsync(Person person, string change) =>
         person.Http.PatchAsync("/identity/v1/me", new StringContent(change, Encoding.UTF8, "application/json"), Ct);

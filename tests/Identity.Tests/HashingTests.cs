@@ -3,7 +3,7 @@ using static System.Net.HttpStatusCode;
 
 namespace OpenReadings.Identity.Tests;
 
-/// <summary>With a service of its own, because it counts and measures: one thread that hashes, and two that may wait.</summary>
+/// <summary>With a service of its own, because it counts and measures: one thread, and two that may wait.</summary>
 public sealed class HashingTests(HashingTests.SmallService service) : IClassFixture<HashingTests.SmallService>
 {
     public sealed class SmallService : IdentityService
@@ -20,9 +20,12 @@ public sealed class HashingTests(HashingTests.SmallService service) : IClassFixt
         var person = await Person.SignedUpAsync(service);
         Assert.Equal(1, await WorkOfAsync(() => person.TrySignInAsync("Not-for-any-log-9")));
         Assert.Equal(1, await WorkOfAsync(() => new Person(service).TrySignInAsync("Not-for-any-log-9")));
-        Assert.Equal(1, await WorkOfAsync(() => service.PostAsync("logins", new { email = "no address", password = "Not-for-any-log-9" })));
-        Assert.Equal(1, await WorkOfAsync(() => service.PostAsync("accounts", new { email = person.Email, password = "Not-for-any-log-9" })));
-        Assert.Equal(1, await WorkOfAsync(() => service.PostAsync("accounts", new { email = "fresh@example.org", password = "Not-for-any-log-9" })));
+        Assert.Equal(1, await WorkOfAsync(() =>
+            service.PostAsync("logins", new { email = "no address", password = "Not-for-any-log-9" })));
+        Assert.Equal(1, await WorkOfAsync(() =>
+            service.PostAsync("accounts", new { email = person.Email, password = "Not-for-any-log-9" })));
+        Assert.Equal(1, await WorkOfAsync(() =>
+            service.PostAsync("accounts", new { email = "fresh@example.org", password = "Not-for-any-log-9" })));
     }
 
     [Fact]

@@ -13,10 +13,12 @@ namespace OpenReadings.Identity.Tests;
 public class IdentityService() : ServiceUnderTest<Program>("identity")
 {
     public const string SyncSecret = "not-for-any-log-sync";
-    public static readonly string KeyEncryptionKey = Convert.ToBase64String([.. Enumerable.Range(100, 32).Select(i => (byte)i)]);
+    public static readonly string KeyEncryptionKey = Convert.ToBase64String(
+        [.. Enumerable.Range(100, 32).Select(i => (byte)i)]);
 
-    /// <summary>What no line of the log may hold: every password and secret of these tests has one of them in it.</summary>
-    public static readonly string[] Secrets = ["not-for-any-log", "Not-for-any-log", KeyEncryptionKey, "rt_", "eyJ", "$argon2"];
+    /// <summary>What no line of the log may hold: every secret of these tests has one of them in it.</summary>
+    public static readonly string[] Secrets =
+        ["not-for-any-log", "Not-for-any-log", KeyEncryptionKey, "rt_", "eyJ", "$argon2"];
 
     protected override IEnumerable<KeyValuePair<string, string?>> Settings =>
     [
@@ -34,13 +36,14 @@ public class IdentityService() : ServiceUnderTest<Program>("identity")
     {
         base.ConfigureWebHost(builder);
         // The port is known only once it listens.
-        builder.ConfigureServices(services => services.AddHttpClient("jwks").AddHttpMessageHandler(() => new ToMyself(this)));
+        builder.ConfigureServices(services =>
+            services.AddHttpClient("jwks").AddHttpMessageHandler(() => new ToMyself(this)));
     }
 
     public override async ValueTask InitializeAsync()
     {
         await base.InitializeAsync();
-        // The relay empties the outbox at once; what passed through it is kept where no guard looks for a person's rows.
+        // The relay empties the outbox at once. What passed is kept where no guard looks for a person's rows.
         await SqlAsync(
             """
             create schema kept;
@@ -73,7 +76,8 @@ public class IdentityService() : ServiceUnderTest<Program>("identity")
 
     private sealed class ToMyself(IdentityService service) : DelegatingHandler
     {
-        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        protected override Task<HttpResponseMessage> SendAsync(
+            HttpRequestMessage request, CancellationToken cancellationToken)
         {
             request.RequestUri = new Uri(service.Address, request.RequestUri!.AbsolutePath);
             return base.SendAsync(request, cancellationToken);

@@ -39,7 +39,8 @@ public sealed class IsolationTests(IdentityService service)
         var unpinned = await service.SqlAsync<string>(
             """
             select proname from pg_proc
-            where prosecdef and pronamespace = 'public'::regnamespace and not coalesce(proconfig::text like '%search_path=%', false)
+            where prosecdef and pronamespace = 'public'::regnamespace
+              and not coalesce(proconfig::text like '%search_path=%', false)
             """);
         Assert.Empty(unpinned);
     }
@@ -48,7 +49,10 @@ public sealed class IsolationTests(IdentityService service)
     public async Task Neither_hashes_nor_keys_are_for_people_who_look_around()
     {
         var readable = await service.SqlAsync<string>(
-            "select t from unnest(array['passwords', 'refresh_tokens', 'signing_keys']) t where has_table_privilege('identity_readonly', t, 'select')");
+            """
+            select t from unnest(array['passwords', 'refresh_tokens', 'signing_keys']) t
+            where has_table_privilege('identity_readonly', t, 'select')
+            """);
         Assert.Empty(readable);
     }
 
@@ -63,12 +67,15 @@ public sealed class IsolationTests(IdentityService service)
             await connection.ExecuteAsync("select set_config('app.user_id', @user, false)", new { user });
             foreach (var table in await PersonalTablesAsync())
             {
-                Assert.Equal(0, await connection.ExecuteScalarAsync<int>($"select count(*)::int from {table} where user_id = @AccountId", new { ada.AccountId }));
-                Assert.Equal(0, await connection.ExecuteAsync($"delete from {table} where user_id = @AccountId", new { ada.AccountId }));
+                Assert.Equal(0, await connection.ExecuteScalarAsync<int>(
+                    $"select count(*)::int from {table} where user_id = @AccountId", new { ada.AccountId }));
+                Assert.Equal(0, await connection.ExecuteAsync($"delete from {table} where user_id = @AccountId",
+                    new { ada.AccountId }));
             }
         }
         var forged = await Assert.ThrowsAsync<PostgresException>(() => connection.ExecuteAsync(
-            "insert into accounts (user_id, email, email_key) values (@id, 'x', @id::text)", new { id = Guid.NewGuid() }));
+            "insert into accounts (user_id, email, email_key) values (@id, 'x', @id::text)",
+            new { id = Guid.NewGuid() }));
         Assert.Equal("42501", forged.SqlState);
     }
 
@@ -77,15 +84,17 @@ public sealed class IsolationTests(IdentityService service)
     {
         string[] open =
         [
-            "GET /identity/.well-known/openid-configuration", "GET /identity/.well-known/jwks.json", "POST /identity/v1/accounts",
-            "POST /identity/v1/logins", "POST /identity/v1/logins/refresh", "POST /identity/v1/tokens", "GET /livez", "GET /readyz", "GET /startupz",
+            "GET /identity/.well-known/openid-configuration", "GET /identity/.well-known/jwks.json",
+            "POST /identity/v1/accounts", "POST /identity/v1/logins", "POST /identity/v1/logins/refresh",
+            "POST /identity/v1/tokens", "GET /livez", "GET /readyz", "GET /startupz",
         ];
         foreach (var (method, route) in service.Routes())
         {
             var path = "/" + route.RoutePattern.RawText!.TrimStart('/');
             if (open.Contains($"{method} {path}") || path.Contains("openapi", StringComparison.Ordinal)) continue;
             Assert.True(route.Metadata.GetMetadata<IAuthorizeData>() is not null, $"{method} {path} is open");
-            using var response = await service.Anonymous().SendAsync(new HttpRequestMessage(new HttpMethod(method), path), Ct);
+            using var response = await service.Anonymous().SendAsync(
+                new HttpRequestMessage(new HttpMethod(method), path), Ct);
             Assert.True(response.StatusCode == Unauthorized, $"{method} {path} answers {response.StatusCode}");
         }
     }
@@ -94,11 +103,13 @@ public sealed class IsolationTests(IdentityService service)
     public void Every_route_that_checks_or_makes_credentials_is_limited_more_than_others()
     {
         var limited = service.Routes()
-            .Where(route => route.Route.Metadata.GetMetadata<EnableRateLimitingAttribute>()?.PolicyName == RateLimits.Sensitive)
+            .Where(route =>
+                route.Route.Metadata.GetMetadata<EnableRateLimitingAttribute>()?.PolicyName == RateLimits.Sensitive)
             .Select(route => $"{route.Method} {route.Route.RoutePattern.RawText}").Order();
         Assert.Equal(
             [
-                "DELETE /identity/v1/me", "POST /identity/v1/accounts", "POST /identity/v1/logins", "POST /identity/v1/logins/refresh",
+                "DELETE /identity/v1/me", "POST /identity/v1/accounts", "POST /identity/v1/logins",
+                "POST /identity/v1/logins/refresh",
                 "POST /identity/v1/tokens", "PUT /identity/v1/me/password",
             ], limited);
     }
@@ -120,14 +131,17 @@ public sealed class IsolationTests(IdentityService service)
             if (method != "GET")
                 request.Content = JsonContent.Create(new
                 {
-                    account_id = ada.AccountId, user_id = ada.AccountId, email = ada.Email, password = bob.Password, current_password = bob.Password,
+                    account_id = ada.AccountId, user_id = ada.AccountId, email = ada.Email, password = bob.Password,
+                    current_password = bob.Password,
                     new_password = bob.Password, refresh_token = bob.Tokens.RefreshToken, name = "Bob was here",
                 });
             using var response = await bob.Http.SendAsync(request, Ct);
-            Assert.DoesNotContain(ada.AccountId.ToString(), await response.Content.ReadAsStringAsync(Ct), StringComparison.Ordinal);
+            Assert.DoesNotContain(ada.AccountId.ToString(), await response.Content.ReadAsStringAsync(Ct),
+                StringComparison.Ordinal);
             if (path == "/identity/v1/me" && method == "DELETE")
             {
-                using var back = await service.PostAsync("accounts", new { email = bob.Email, password = bob.Password });
+                using var back = await service.PostAsync("accounts",
+                    new { email = bob.Email, password = bob.Password });
             }
         }
         Assert.Equal(mine, await RowsOfAsync(ada));
@@ -146,7 +160,8 @@ public sealed class IsolationTests(IdentityService service)
         var rows = new List<string>();
         foreach (var table in await PersonalTablesAsync())
             rows.AddRange(await service.SqlAsync<string>(
-                $"select (to_jsonb(t) - 'signed_up_again_at')::text from {table} t where user_id = @AccountId order by 1", new { person.AccountId }));
-        return JsonSerializer.Serialize(rows);
+                $"select (to_jsonb(t) - 'signed_up_again_at')::text from {table} t where user_id = @AccountId",
+                new { person.AccountId }));
+        return JsonSerializer.Serialize(rows.Order(StringComparer.Ordinal));
     }
 }

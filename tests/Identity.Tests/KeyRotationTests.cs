@@ -49,7 +49,8 @@ public sealed class KeyRotationTests(KeyRotationTests.OwnService service) : ICla
     public async Task After_a_long_sleep_there_are_new_keys_at_once()
     {
         await PassAsync("400 days");
-        await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => service.Services.GetRequiredService<KeyRing>().RefreshAsync(Ct)));
+        await Task.WhenAll(Enumerable.Range(0, 8)
+            .Select(_ => service.Services.GetRequiredService<KeyRing>().RefreshAsync(Ct)));
         Assert.Equal(2, (await KidsAsync()).Count);
         var person = await Person.SignedInAsync(service);
         Assert.Contains(KidOf(person.Tokens), await KidsAsync());
@@ -58,14 +59,16 @@ public sealed class KeyRotationTests(KeyRotationTests.OwnService service) : ICla
     // Time passes for the keys: all their times move back.
     private Task PassAsync(string time) => service.SqlAsync(
         $"""
-        update signing_keys set signs_from = signs_from - interval '{time}', signs_until = signs_until - interval '{time}',
+        update signing_keys
+        set signs_from = signs_from - interval '{time}', signs_until = signs_until - interval '{time}',
             gone_at = gone_at - interval '{time}'
         """);
 
     private async Task<IReadOnlyList<string>> KidsAsync()
     {
         using var response = await service.Anonymous().GetAsync("/identity/.well-known/jwks.json", Ct);
-        return [.. (await response.JsonAsync()).GetProperty("keys").EnumerateArray().Select(key => key.GetProperty("kid").GetString()!).Order()];
+        return [.. (await response.JsonAsync()).GetProperty("keys").EnumerateArray()
+            .Select(key => key.GetProperty("kid").GetString()!).Order()];
     }
 
     private async Task<string?> CachingAsync()
@@ -75,5 +78,6 @@ public sealed class KeyRotationTests(KeyRotationTests.OwnService service) : ICla
     }
 
     private static string KidOf(Tokens tokens) =>
-        JsonDocument.Parse(Base64Url.DecodeFromChars(tokens.AccessToken.Split('.')[0])).RootElement.GetProperty("kid").GetString()!;
+        JsonDocument.Parse(Base64Url.DecodeFromChars(tokens.AccessToken.Split('.')[0]))
+            .RootElement.GetProperty("kid").GetString()!;
 }

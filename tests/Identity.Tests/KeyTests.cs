@@ -27,20 +27,25 @@ public sealed class KeyTests(IdentityService service)
     public async Task Private_keys_are_sealed_with_the_secret_and_bound_to_their_id()
     {
         var rows = await service.SqlAsync<SealedKey>(
-            "select kid, x, y, private_key, sealed_with, signs_from, signs_until, gone_at from signing_keys order by signs_from limit 1");
+            """
+            select kid, x, y, private_key, sealed_with, signs_from, signs_until, gone_at
+            from signing_keys order by signs_from limit 1
+            """);
         var row = Assert.Single(rows);
         var sealer = Sealer(IdentityService.KeyEncryptionKey);
         using var opened = sealer.Open(row);
         Assert.Equal(row.X, Base64Url.EncodeToString(opened.ExportParameters(true).Q.X));
         Assert.ThrowsAny<CryptographicException>(() => sealer.Open(row with { Kid = "another" }));
-        Assert.ThrowsAny<CryptographicException>(() => sealer.Open(row with { PrivateKey = [.. row.PrivateKey[..^1], (byte)(row.PrivateKey[^1] ^ 1)] }));
+        Assert.ThrowsAny<CryptographicException>(() =>
+            sealer.Open(row with { PrivateKey = [.. row.PrivateKey[..^1], (byte)(row.PrivateKey[^1] ^ 1)] }));
         Assert.ThrowsAny<CryptographicException>(() => sealer.Open(row with { X = row.Y }));
         var other = Assert.ThrowsAny<Exception>(() => Sealer(Convert.ToBase64String(new byte[32])).Open(row));
         Assert.Contains("KeyEncryptionKey", other.Message, StringComparison.Ordinal);
     }
 
     [Theory]
-    [InlineData(null), InlineData(""), InlineData("c2hvcnQ="), InlineData("not base64 at all, and much too long for a key of 32 bytes")]
+    [InlineData(null), InlineData(""), InlineData("c2hvcnQ="),
+        InlineData("not base64 at all, and much too long for a key of 32 bytes")]
     public void Without_a_proper_secret_the_service_does_not_start(string? secret)
     {
         var refused = Assert.ThrowsAny<Exception>(() => Sealer(secret));
@@ -53,7 +58,8 @@ public sealed class KeyTests(IdentityService service)
         var person = await Person.SignedInAsync(service);
         var parts = person.Tokens.AccessToken.Split('.');
         string Changed(string part, string from, string to) =>
-            Base64Url.EncodeToString(Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(Base64Url.DecodeFromChars(part)).Replace(from, to, StringComparison.Ordinal)));
+            Base64Url.EncodeToString(Encoding.UTF8.GetBytes(
+                Encoding.UTF8.GetString(Base64Url.DecodeFromChars(part)).Replace(from, to, StringComparison.Ordinal)));
         var none = Changed(parts[0], "ES256", "none");
         string[] forgeries =
         [
@@ -70,7 +76,9 @@ public sealed class KeyTests(IdentityService service)
         }
     }
 
-    private static KeySealer Sealer(string? secret) => new(new Microsoft.Extensions.Configuration.ConfigurationManager { ["KeyEncryptionKey"] = secret });
+    private static KeySealer Sealer(string? secret) =>
+        new(new Microsoft.Extensions.Configuration.ConfigurationManager { ["KeyEncryptionKey"] = secret });
 
-    private static JsonElement Part(Tokens tokens, int part) => JsonDocument.Parse(Base64Url.DecodeFromChars(tokens.AccessToken.Split('.')[part])).RootElement;
+    private static JsonElement Part(Tokens tokens, int part) =>
+        JsonDocument.Parse(Base64Url.DecodeFromChars(tokens.AccessToken.Split('.')[part])).RootElement;
 }

@@ -29,7 +29,8 @@ public sealed class LoginTests(IdentityService service)
         var header = JsonDocument.Parse(Base64Url.DecodeFromChars(parts[0])).RootElement;
         var claims = JsonDocument.Parse(Base64Url.DecodeFromChars(parts[1])).RootElement;
         Assert.Equal(["alg", "typ", "kid"], header.EnumerateObject().Select(field => field.Name));
-        Assert.Equal(("ES256", "at+jwt"), (header.GetProperty("alg").GetString(), header.GetProperty("typ").GetString()));
+        Assert.Equal(("ES256", "at+jwt"),
+            (header.GetProperty("alg").GetString(), header.GetProperty("typ").GetString()));
         Assert.Equal(
             ["iss", "aud", "sub", "client_id", "iat", "nbf", "exp", "jti", "scope", "sid", "auth_time"],
             claims.EnumerateObject().Select(field => field.Name));
@@ -43,129 +44,51 @@ public sealed class LoginTests(IdentityService service)
         using var ecdsa = ECDsa.Create(new ECParameters
         {
             Curve = ECCurve.NamedCurves.nistP256,
-            Q = { X = Base64Url.DecodeFromChars(key.GetProperty("x").GetString()), Y = Base64Url.DecodeFromChars(key.GetProperty("y").GetString()) },
+            Q =
+            {
+                X = Base64Url.DecodeFromChars(key.GetProperty("x").GetString()),
+                Y = Base64Url.DecodeFromChars(key.GetProperty("y").GetString()),
+            },
         });
-        Assert.True(ecdsa.VerifyData(Encoding.ASCII.GetBytes($"{parts[0]}.{parts[1]}"), Base64Url.DecodeFromChars(parts[2]), HashAlgorithmName.SHA256));
+        Assert.True(ecdsa.VerifyData(Encoding.ASCII.GetBytes($"{parts[0]}.{parts[1]}"),
+            Base64Url.DecodeFromChars(parts[2]), HashAlgorithmName.SHA256));
     }
 
     [Fact]
     public async Task Unknown_address_wrong_password_and_disabled_account_get_one_answer()
     {
         var (person, disabled) = (await Person.SignedUpAsync(service), await Person.SignedUpAsync(service));
-        await service.SqlAsync("update accounts set disabled_at = now() where user_id = @AccountId", new { disabled.AccountId });
+        await service.SqlAsync("update accounts set disabled_at = now() where user_id = @AccountId",
+            new { disabled.AccountId });
         var answers = await Task.WhenAll(
-            person.TrySignInAsync("Not-for-any-log-9"), new Person(service).TrySignInAsync(person.Password), disabled.TrySignInAsync(disabled.Password),
+            person.TrySignInAsync("Not-for-any-log-9"), new Person(service).TrySignInAsync(person.Password),
+            disabled.TrySignInAsync(disabled.Password),
             service.PostAsync("logins", new { email = "no address", password = person.Password }));
         Assert.All(answers, answer => Assert.Equal(Unauthorized, answer.StatusCode));
-        var bodies = await Task.WhenAll(answers.Select(async answer => string.Join(' ', (await answer.JsonAsync()).EnumerateObject()
-            .Where(field => field.Name is not ("traceId" or "trace_id")).Select(field => field.ToString()))));
+        var bodies = await Task.WhenAll(answers
+            .Select(async answer => string.Join(' ', (await answer.JsonAsync()).EnumerateObject()
+            .Where(field => field.Name is not "traceId").Select(field => field.ToString()))));
         Assert.Single(bodies.Distinct());
         Assert.Contains("invalid-credentials", bodies[0], StringComparison.Ordinal);
     }
 
     [Theory]
-    [InlineData("{}"), InlineData("""{"email": "a@example.org"}"""), InlineData("""{"email": "a@example.org", "password": null}""")]
+    [InlineData("{}"), InlineData("""{"email": "a@example.org"}""")]
+    [InlineData("""{"email": "a@example.org", "password": null}""")]
     public async Task A_sign_in_without_a_password_is_not_one(string body)
     {
-        using var response = await service.Anonymous().PostAsync("/identity/v1/logins", new StringContent(body, Encoding.UTF8, "application/json"), Ct);
+        using var response = await service.Anonymous().PostAsync("/identity/v1/logins",
+            new StringContent(body, Encoding.UTF8, "application/json"), Ct);
         Assert.Equal(BadRequest, response.StatusCode);
     }
 
     [Fact]
     public async Task A_password_longer_than_any_is_not_hashed()
     {
-        var problem = await service.PostAsync("logins", new { email = "a@example.org", password = new string('x', 511) })
+        var problem = await service.PostAsync("logins",
+            new { email = "a@example.org", password = new string('x', 511) })
             .RefusedAsync(BadRequest, "validation-failed");
         Assert.Equal("/password", Assert.Single(problem.Errors!).Pointer);
-    }
-
-    [Fact]
-    public async Task A_refresh_gives_the_next_pair_of_the_same_login()
-    {
-        var person = await Person.SignedInAsync(service);
-        using var response = await service.RefreshAsync(person.Tokens.RefreshToken);
-        var next = await response.TokensAsync();
-        Assert.True(response.Headers.CacheControl?.NoStore);
-        Assert.NotEqual(person.Tokens.RefreshToken, next.RefreshToken);
-        Assert.Equal(Claim(person.Tokens, "sid"), Claim(next, "sid"));
-        Assert.Equal(Claim(person.Tokens, "auth_time"), Claim(next, "auth_time"));
-        Assert.Equal(OK, (await service.WithToken(next.AccessToken).GetAsync("/identity/v1/me", Ct)).StatusCode);
-        using var again = await service.RefreshAsync(next.RefreshToken);
-        Assert.Equal(OK, again.StatusCode);
-    }
-
-    [Fact]
-    public async Task A_stolen_refresh_token_that_comes_again_ends_the_login_for_thief_and_owner()
-    {
-        var person = await Person.SignedInAsync(service);
-        var stolen = person.Tokens.RefreshToken;
-        var thiefs = await (await service.RefreshAsync(stolen)).TokensAsync();
-        thiefs = await (await service.RefreshAsync(thiefs.RefreshToken)).TokensAsync();
-
-        await service.RefreshAsync(stolen).RefusedAsync(Unauthorized, "token-reused");
-
-        await service.RefreshAsync(thiefs.RefreshToken).RefusedAsync(Unauthorized, "invalid-refresh-token");
-        await service.RefreshAsync(stolen).RefusedAsync(Unauthorized, "token-reused");
-        Assert.Equal("token-reused", Assert.Single(await service.SqlAsync<string>(
-            "select ended_because from logins where user_id = @AccountId", new { person.AccountId })));
-    }
-
-    [Fact]
-    public async Task A_replay_in_one_login_leaves_the_others_alone()
-    {
-        var person = await Person.SignedInAsync(service);
-        var stolen = person.Tokens.RefreshToken;
-        var elsewhere = await person.SignInAsync();
-        await service.RefreshAsync(stolen);
-        await service.RefreshAsync(stolen).RefusedAsync(Unauthorized, "token-reused");
-        Assert.Equal(OK, (await service.RefreshAsync(elsewhere.RefreshToken)).StatusCode);
-    }
-
-    [Fact]
-    public async Task Of_sixteen_refreshes_at_once_one_gets_the_next_pair_and_the_login_ends()
-    {
-        var person = await Person.SignedInAsync(service);
-        var answers = await Task.WhenAll(Enumerable.Range(0, 16).Select(_ => service.RefreshAsync(person.Tokens.RefreshToken)));
-        var won = Assert.Single(answers, answer => answer.StatusCode == OK);
-        foreach (var lost in answers.Where(answer => answer != won))
-            await Task.FromResult(lost).RefusedAsync(Unauthorized, "token-reused");
-        await service.RefreshAsync((await won.TokensAsync()).RefreshToken).RefusedAsync(Unauthorized, "invalid-refresh-token");
-        Assert.Equal(2, Assert.Single(await service.SqlAsync<int>(
-            "select count(*)::int from refresh_tokens where user_id = @AccountId", new { person.AccountId })));
-    }
-
-    [Theory]
-    [InlineData("update logins set expires_at = now() where user_id = @AccountId")]
-    [InlineData("update refresh_tokens set issued_at = now() - interval '30 days 1 second' where user_id = @AccountId")]
-    public async Task A_login_ends_by_its_age_and_by_being_idle(string past)
-    {
-        var person = await Person.SignedInAsync(service);
-        await service.SqlAsync(past, new { person.AccountId });
-        await service.RefreshAsync(person.Tokens.RefreshToken).RefusedAsync(Unauthorized, "invalid-refresh-token");
-    }
-
-    [Fact]
-    public async Task A_login_lives_90_days_however_often_it_is_refreshed()
-    {
-        var person = await Person.SignedInAsync(service);
-        const string left = "select extract(epoch from expires_at - authenticated_at)::int / 86400 from logins where user_id = @AccountId";
-        Assert.Equal(90, Assert.Single(await service.SqlAsync<int>(left, new { person.AccountId })));
-        await service.RefreshAsync(person.Tokens.RefreshToken);
-        Assert.Equal(90, Assert.Single(await service.SqlAsync<int>(left, new { person.AccountId })));
-    }
-
-    [Theory]
-    [InlineData("rt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), InlineData("x"), InlineData("rt_\u0000")]
-    public async Task An_unknown_refresh_token_is_refused(string token) =>
-        await service.RefreshAsync(token).RefusedAsync(Unauthorized, "invalid-refresh-token");
-
-    [Fact]
-    public async Task Only_hashes_of_refresh_tokens_are_stored()
-    {
-        var person = await Person.SignedInAsync(service);
-        var stored = Assert.Single(await service.SqlAsync<byte[]>(
-            "select token_hash from refresh_tokens where user_id = @AccountId", new { person.AccountId }));
-        Assert.Equal(SHA256.HashData(Encoding.UTF8.GetBytes(person.Tokens.RefreshToken)), stored);
     }
 
     [Fact]
@@ -185,15 +108,15 @@ public sealed class LoginTests(IdentityService service)
     {
         var person = await Person.SignedUpAsync(service);
         // "Not-for-any-log-1" with 8 MiB and one pass, as an older version might have stored it.
-        await service.SqlAsync("update passwords set hash = @hash where user_id = @AccountId", new { person.AccountId, hash = OlderHash });
+        await service.SqlAsync("update passwords set hash = @hash where user_id = @AccountId",
+            new { person.AccountId, hash = OlderHash });
         await person.SignInAsync();
-        var renewed = Assert.Single(await service.SqlAsync<string>("select hash from passwords where user_id = @AccountId", new { person.AccountId }));
+        var renewed = Assert.Single(await service.SqlAsync<string>(
+            "select hash from passwords where user_id = @AccountId", new { person.AccountId }));
         Assert.StartsWith("$argon2id$v=19$m=19456,t=2,p=1$", renewed, StringComparison.Ordinal);
         await person.SignInAsync();
     }
 
-    private const string OlderHash = "$argon2id$v=19$m=8192,t=1,p=1$7aM1YrFaXdvzX+7cMgFEQQ$sIWg8g31DT+xuIoQE3Z31zlnm/w5smWkZTRn1bWT89k";
-
-    private static string Claim(Tokens tokens, string name) =>
-        JsonDocument.Parse(Base64Url.DecodeFromChars(tokens.AccessToken.Split('.')[1])).RootElement.GetProperty(name).ToString();
+    private const string OlderHash =
+        "$argon2id$v=19$m=8192,t=1,p=1$7aM1YrFaXdvzX+7cMgFEQQ$sIWg8g31DT+xuIoQE3Z31zlnm/w5smWkZTRn1bWT89k";
 }

@@ -8,11 +8,13 @@ namespace OpenReadings.Identity.Tests;
 public static class Observations
 {
     /// <summary>The types of the events about an account in the order of the outbox.</summary>
-    public static Task<IReadOnlyList<string>> EventsOfAsync(this IdentityService service, Guid accountId) => service.SqlAsync<string>(
+    public static Task<IReadOnlyList<string>> EventsOfAsync(this IdentityService service, Guid accountId) =>
+        service.SqlAsync<string>(
         "select event_type from kept.events where subject = @accountId::text order by id", new { accountId });
 
     public static Task ForgetOldLoginsAsync(this IdentityService service) =>
         service.Services.GetRequiredService<ForgetOldLogins>().RunOnceAsync(TestContext.Current.CancellationToken);
 
-    public static long HashesDone(this IdentityService service) => service.Services.GetRequiredService<PasswordHasher>().Done;
+    public static long HashesDone(this IdentityService service) =>
+        service.Services.GetRequiredService<PasswordHasher>().Done;
 }

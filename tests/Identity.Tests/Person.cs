@@ -23,7 +23,8 @@ public sealed class Person(IdentityService service)
     public static async Task<Person> SignedUpAsync(IdentityService service)
     {
         var person = new Person(service);
-        using var response = await service.PostAsync("accounts", new { email = person.Email, password = person.Password });
+        using var response = await service.PostAsync("accounts",
+            new { email = person.Email, password = person.Password });
         Assert.Equal(HttpStatusCode.Created, response.StatusCode);
         person.AccountId = (await response.JsonAsync()).GetProperty("account_id").GetGuid();
         return person;
@@ -40,17 +41,20 @@ public sealed class Person(IdentityService service)
     {
         using var response = await TrySignInAsync(Password);
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
-        return Tokens = (await response.Content.ReadFromJsonAsync<Tokens>(Json.Options, TestContext.Current.CancellationToken))!;
+        return Tokens = (await response.Content.ReadFromJsonAsync<Tokens>(
+            Json.Options, TestContext.Current.CancellationToken))!;
     }
 
-    public Task<HttpResponseMessage> TrySignInAsync(string password) => service.PostAsync("logins", new { email = Email, password });
+    public Task<HttpResponseMessage> TrySignInAsync(string password) =>
+        service.PostAsync("logins", new { email = Email, password });
 
     public Task<HttpResponseMessage> DeleteAccountAsync(string password) => Http.SendAsync(
         new HttpRequestMessage(HttpMethod.Delete, "/identity/v1/me") { Content = JsonContent.Create(new { password }) },
         TestContext.Current.CancellationToken);
 
     public Task<HttpResponseMessage> ChangePasswordAsync(string current, string next) => Http.PutAsJsonAsync(
-        "/identity/v1/me/password", new { current_password = current, new_password = next }, TestContext.Current.CancellationToken);
+        "/identity/v1/me/password", new { current_password = current, new_password = next },
+        TestContext.Current.CancellationToken);
 }
 
 public static class Requests
@@ -71,7 +75,8 @@ public static class Requests
         JsonDocument.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).RootElement;
 
     /// <summary>The problem, whose status and type are as expected.</summary>
-    public static async Task<Problem> RefusedAsync(this Task<HttpResponseMessage> answer, HttpStatusCode status, string type)
+    public static async Task<Problem> RefusedAsync(
+        this Task<HttpResponseMessage> answer, HttpStatusCode status, string type)
     {
         using var response = await answer;
         var text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);

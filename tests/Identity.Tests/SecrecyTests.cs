@@ -26,7 +26,8 @@ public sealed class SecrecyTests(SecrecyTests.OwnService service) : IClassFixtur
         await service.SqlAsync("alter table gone rename to passwords");
 
         Assert.True(service.Log.Lines.Count > 100, "The log is too quiet for this test to mean anything.");
-        Assert.Contains(service.Log.Lines, line => line.Contains("A used refresh token came again", StringComparison.Ordinal));
+        Assert.Contains(service.Log.Lines, line =>
+            line.Contains("A used refresh token came again", StringComparison.Ordinal));
         Assert.Empty(service.Leaks());
     }
 }

@@ -13,7 +13,7 @@ public sealed class BootstrapTests
         Assert.Equal((0, ""), await service.BootstrapAsync(("MIGRATOR_PASSWORD", "other"), ("APP_PASSWORD", "")));
 
         Assert.Equal(before, await DescribeAsync(service));
-        var refused = await Assert.ThrowsAsync<PostgresException>(() => service.AskAsync<string>("select 'x'", "migrator"));
+        var refused = await Assert.ThrowsAsync<PostgresException>(() => service.OpenAsync("migrator"));
         Assert.Equal(PostgresErrorCodes.InvalidPassword, refused.SqlState);
         Assert.Equal("x", await service.AskAsync<string>("select 'x'", "app"));
     }
@@ -47,13 +47,14 @@ public sealed class BootstrapTests
                 case when rolbypassrls then 'bypassrls' end, case when rolsuper then 'superuser' end,
                 case when rolcreatedb then 'createdb' end, case when rolcreaterole then 'createrole' end,
                 case when rolreplication then 'replication' end,
-                (select string_agg(g.rolname, ' ') from pg_auth_members m join pg_roles g on g.oid = m.roleid where m.member = r.oid)
+                (select string_agg(roleid::regrole::text, ' ') from pg_auth_members where member = r.oid)
                 ), E'\n' order by rolname)
             from pg_roles r where rolname like '{service.Name}\_%'
             """));
         Assert.Equal("1min 10s 30s UTC public", await service.AskAsync<string>("""
-            select concat_ws(' ', current_setting('statement_timeout'), current_setting('lock_timeout'),
-                current_setting('idle_in_transaction_session_timeout'), current_setting('timezone'), current_setting('search_path'))
+            select string_agg(current_setting(name), ' ')
+            from unnest(array['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'timezone',
+                'search_path']) name
             """, "app"));
     }
 
@@ -67,20 +68,30 @@ public sealed class BootstrapTests
             """);
         Assert.Equal(ExitCode.Ok, (await service.UpAsync()).Exit);
 
-        await service.DoAsync("insert into things values (1); update things set thing_id = 2; delete from things", "app");
+        await service.DoAsync("insert into things values (1)", "app");
+        await service.DoAsync("update things set thing_id = 2; delete from things", "app");
         foreach (var forbidden in new[]
         {
-            "create table mine (id int)", "create temporary table mine (id int)", "create schema mine", "create view v as select 1",
-            "create function f() returns int language sql return 1", "alter table things add column more int",
-            "alter table things disable row level security", "truncate things", "drop table things", "create index on things (thing_id)",
-            "create trigger t before insert on things execute function suppress_redundant_updates_trigger()",
-            "create table child (id int references things)", "insert into schemaversions (scriptname, applied) values ('x', now())",
-            "select * from schemaversions_meta", $"set role {service.Name}_migrator", $"grant {service.Name}_migrator to {service.Name}_app",
+            "create table mine (id int)",
+            "create temporary table mine (id int)",
+            "create schema mine",
             "create database mine",
+            "create view mine as select 1",
+            "create function mine() returns int language sql return 1",
+            "create index on things (thing_id)",
+            "create trigger t before insert on things execute function suppress_redundant_updates_trigger()",
+            "alter table things add column more int",
+            "alter table things disable row level security",
+            "truncate things",
+            "drop table things",
+            "insert into schemaversions (scriptname, applied) values ('x', now())",
+            "select * from schemaversions_meta",
+            $"set role {service.Name}_migrator",
+            $"grant {service.Name}_migrator to {service.Name}_app",
         })
         {
             var refused = await Assert.ThrowsAsync<PostgresException>(() => service.DoAsync(forbidden, "app"));
-            Assert.True(refused.SqlState == PostgresErrorCodes.InsufficientPrivilege, $"{forbidden}: {refused.SqlState} {refused.MessageText}");
+            Assert.True(refused.SqlState == "42501", $"{forbidden}: {refused.Message}");
         }
     }
 
@@ -89,10 +100,11 @@ public sealed class BootstrapTests
     {
         await using var service = await TestService.CreateAsync();
         await using var other = await TestService.CreateAsync();
-        var connectionString = new NpgsqlConnectionStringBuilder(other.ConnectionString("app")) { Database = service.Name };
-        await using var connection = new NpgsqlConnection(connectionString.ConnectionString);
+        var address = new NpgsqlConnectionStringBuilder(other.ConnectionString("app")) { Database = service.Name };
+        await using var connection = new NpgsqlConnection(address.ConnectionString);
 
-        var refused = await Assert.ThrowsAsync<PostgresException>(() => connection.OpenAsync(TestContext.Current.CancellationToken));
+        var refused = await Assert.ThrowsAsync<PostgresException>(
+            () => connection.OpenAsync(TestContext.Current.CancellationToken));
 
         Assert.Equal(PostgresErrorCodes.InsufficientPrivilege, refused.SqlState);
     }
@@ -101,16 +113,13 @@ public sealed class BootstrapTests
     public async Task The_backup_reads_everybodys_rows_and_the_readonly_nobodys()
     {
         await using var service = await TestService.CreateAsync();
-        File.Copy(
-            Directory.GetFiles(Path.Combine(TestService.Repository, "db", "scripts", "shared")).Order(StringComparer.Ordinal).First(),
-            Path.Combine(service.ScriptsRoot, "shared", "20260101000000_say_who_the_user_is.sql"));
+        service.WriteOwnRows();
         service.Write("20260101000000_add_things", """
-            create table things (user_id uuid not null default app_user_id(), thing_id int, primary key (user_id, thing_id));
+            create table things (user_id uuid default app_user_id(), thing_id int, primary key (user_id, thing_id));
             call own_rows('things');
-            insert into things values (gen_random_uuid(), 1), (gen_random_uuid(), 2);
+            insert into things values (gen_random_uuid(), 1), (gen_random_uuid(), 2), (gen_random_uuid(), 3);
             create table forgotten as select 1 as one;
             """);
-        service.Write("20260101000001_add_more", "insert into things values (gen_random_uuid(), 3)");
         var report = await service.UpAsync();
         Assert.True(report.Exit == ExitCode.Ok, report.ToString());
 
@@ -120,7 +129,8 @@ public sealed class BootstrapTests
         Assert.Equal(0, await service.AskAsync<long>("select count(*) from things", "app"));
         foreach (var role in new[] { "backup", "readonly" })
         {
-            var refused = await Assert.ThrowsAsync<PostgresException>(() => service.DoAsync("delete from things", role));
+            var refused = await Assert.ThrowsAsync<PostgresException>(
+                () => service.DoAsync("delete from things", role));
             Assert.Equal(PostgresErrorCodes.ReadOnlySqlTransaction, refused.SqlState);
         }
     }

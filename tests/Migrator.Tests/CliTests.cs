@@ -18,8 +18,9 @@ public sealed class CliTests
 
         Assert.Equal((3, 0, 0), (pending, up, ok));
         Assert.Matches($@"^pending +20260101000000_x\.sql\n{service.Name}: 1 pending \(", before);
-        Assert.Matches($@"^{service.Name}: applied 20260101000000_x\.sql \(1 statements, \d+ ms\)\n{service.Name}: 1 applied, 0 pending \(", done);
-        Assert.Matches($@"^applied +20\d\d-\d\d-\d\d \d\d:\d\d:\d\d  20260101000000_x\.sql\n{service.Name}: 1 applied \(", after);
+        Assert.Matches($@"^{service.Name}: applied 20260101000000_x\.sql \(1 statements, \d+ ms\)\n", done);
+        Assert.Matches($@"\n{service.Name}: 1 applied, 0 pending \(", done);
+        Assert.Matches($@"^applied +20[\d-]+ [\d:]+  20260101000000_x\.sql\n{service.Name}: 1 applied \(", after);
     }
 
     [Fact]
@@ -32,24 +33,23 @@ public sealed class CliTests
         var (exit, output) = await service.CliAsync("up", "-s", service.Name, "-o", "json");
         var (again, status) = await service.CliAsync("status", "-s", service.Name, "-o", "json", "--exit-code");
 
-        var report = JsonDocument.Parse(output.TrimEnd().Split('\n')[^1]).RootElement;
         Assert.Equal((5, 3), (exit, again));
+        var report = Last(output);
         Assert.Equal(
-            (service.Name, service.Name, "public", "up", 5, "failed"),
-            (report.GetProperty("service").GetString(), report.GetProperty("database").GetString(), report.GetProperty("schema").GetString(),
-                report.GetProperty("command").GetString(), report.GetProperty("exit_code").GetInt32(), report.GetProperty("result").GetString()));
-        var script = Assert.Single(report.GetProperty("scripts").EnumerateArray());
-        Assert.Equal(("20260101000000_x.sql", "applied", 1, 0), (script.GetProperty("name").GetString(), script.GetProperty("state").GetString(),
-            script.GetProperty("statements").GetInt32(), script.GetProperty("retries").GetInt32()));
-        Assert.Equal(64, script.GetProperty("sha256").GetString()!.Length);
-        var error = report.GetProperty("error");
-        Assert.Equal(("20260101000001_y.sql", 2, 6, "42704", "type \"nothing\" does not exist"), (error.GetProperty("script").GetString(),
-            error.GetProperty("line").GetInt32(), error.GetProperty("column").GetInt32(), error.GetProperty("sqlstate").GetString(),
-            error.GetProperty("message").GetString()));
+            [service.Name, service.Name, "public", "up", "5", "failed"],
+            Values(report, "service", "database", "schema", "command", "exit_code", "result"));
         Assert.True(report.GetProperty("lock").GetProperty("waited_ms").GetInt64() >= 0);
+        var script = Assert.Single(report.GetProperty("scripts").EnumerateArray());
         Assert.Equal(
-            [$"applied {service.Name}_migrator", "pending "], JsonDocument.Parse(status).RootElement.GetProperty("scripts").EnumerateArray()
-                .Select(row => $"{row.GetProperty("state")} {(row.TryGetProperty("applied_by", out var by) ? by : "")}"));
+            ["20260101000000_x.sql", "applied", "transaction", "1", "0"],
+            Values(script, "name", "state", "mode", "statements", "retries"));
+        Assert.Equal(64, script.GetProperty("sha256").GetString()!.Length);
+        Assert.Equal(
+            ["20260101000001_y.sql", "2", "6", "42704", "type \"nothing\" does not exist"],
+            Values(report.GetProperty("error"), "script", "line", "column", "sqlstate", "message"));
+        var rows = Last(status).GetProperty("scripts").EnumerateArray().ToList();
+        Assert.Equal(["applied", $"{service.Name}_migrator"], Values(rows[0], "state", "applied_by"));
+        Assert.Equal(["pending"], Values(rows[1], "state"));
     }
 
     [Fact]
@@ -61,18 +61,21 @@ public sealed class CliTests
         Directory.CreateDirectory(Path.Combine(one.ScriptsRoot, two.Name));
         one.Write("20260101000000_x", "create table x ()", two.Name);
         var secrets = Directory.CreateTempSubdirectory("migrator-tests-").FullName;
-        await File.WriteAllTextAsync(Path.Combine(secrets, $"ConnectionStrings__{one.Name}_migrator"), one.ConnectionString("migrator") + "\n", Ct);
+        var file = Path.Combine(secrets, $"ConnectionStrings__{one.Name}_migrator");
+        await File.WriteAllTextAsync(file, one.ConnectionString("migrator") + "\n", Ct);
         string[] arguments = ["up", "--service", "all", "--scripts", one.ScriptsRoot, "-o", "json"];
 
-        var (missing, said) = await TestService.RunAsync(TestService.Migrate, arguments, [("SECRETS_DIRECTORY", secrets)]);
-        var (exit, output) = await TestService.RunAsync(
-            TestService.Migrate, arguments, [("SECRETS_DIRECTORY", secrets), ($"ConnectionStrings__{two.Name}_migrator", two.ConnectionString("migrator"))]);
+        (string, string) files = ("SECRETS_DIRECTORY", secrets);
+        (string, string) variable = ($"ConnectionStrings__{two.Name}_migrator", two.ConnectionString("migrator"));
+
+        var (missing, said) = await TestService.RunAsync(TestService.Migrate, arguments, [files]);
+        var (exit, output) = await TestService.RunAsync(TestService.Migrate, arguments, [files, variable]);
         Directory.Delete(secrets, recursive: true);
 
         Assert.Equal((2, 5), (missing, exit));
         Assert.Contains($"ConnectionStrings__{two.Name}_migrator", said, StringComparison.Ordinal);
-        var services = JsonDocument.Parse(output.TrimEnd().Split('\n')[^1]).RootElement.GetProperty("services").EnumerateArray()
-            .ToDictionary(report => report.GetProperty("service").GetString()!, report => report.GetProperty("exit_code").GetInt32());
+        var services = Last(output).GetProperty("services").EnumerateArray().ToDictionary(
+            report => report.GetProperty("service").GetString()!, report => report.GetProperty("exit_code").GetInt32());
         Assert.Equal((5, 0), (services[one.Name], services[two.Name]));
         Assert.DoesNotContain(one.Password, output, StringComparison.Ordinal);
     }
@@ -95,8 +98,9 @@ public sealed class CliTests
     {
         await using var service = await TestService.CreateAsync(bootstrap: false);
 
-        var (exit, output) = await service.CliAsync(
-            arguments.Replace("{service}", service.Name, StringComparison.Ordinal).Split(' ', StringSplitOptions.RemoveEmptyEntries));
+        var text = arguments.Replace("{service}", service.Name, StringComparison.Ordinal);
+
+        var (exit, output) = await service.CliAsync(text.Split(' ', StringSplitOptions.RemoveEmptyEntries));
 
         Assert.Equal(2, exit);
         Assert.NotEmpty(output);
@@ -107,9 +111,7 @@ public sealed class CliTests
     public async Task Create_prints_the_path_and_up_applies_what_it_made()
     {
         await using var service = await TestService.CreateAsync();
-        File.Copy(
-            Directory.GetFiles(Path.Combine(TestService.Repository, "db", "scripts", "shared")).Order(StringComparer.Ordinal).First(),
-            Path.Combine(service.ScriptsRoot, "shared", "20200101000000_say_who_the_user_is.sql"));
+        service.WriteOwnRows();
 
         var (exit, output) = await service.CliAsync("create", "add_things", "--service", service.Name);
 
@@ -127,7 +129,12 @@ public sealed class CliTests
     {
         await using var service = await TestService.CreateAsync();
         var gate = await service.CloseGateAsync();
-        service.Write("20260101000000_x", "create table x (id int); insert into x values (1); lock table gate; insert into x values (2)");
+        service.Write("20260101000000_x", """
+            create table x (id int);
+            insert into x values (1);
+            lock table gate;
+            insert into x values (2);
+            """);
         using var process = service.StartCli("up", "-s", service.Name, "--lock-timeout", "1min");
         await service.SomebodyWaitsAtTheGateAsync();
 
@@ -135,11 +142,18 @@ public sealed class CliTests
         await process.WaitForExitAsync(Ct);
 
         Assert.Equal(signal == "KILL" ? 137 : 143, process.ExitCode);
-        Assert.Equal("(none)", await service.AskAsync<string>("select coalesce(to_regclass('x')::text, '(none)')"));
-        // The gate stays closed: the dead runner's lock must go because the server notices, and not because its statement ends.
-        await service.UntilAsync($"not exists (select from pg_stat_activity where application_name like 'migrate/{service.Name}/%')");
+        Assert.False(await service.HasAsync("x"));
+        // The gate stays closed: the lock must go because the server notices, and not because the statement ends.
+        await service.UntilAsync(
+            $"not exists (select from pg_stat_activity where application_name like 'migrate/{service.Name}/%')");
         await gate.DisposeAsync();
         Assert.Equal("1 applied, 0 pending", (await service.UpAsync()).Message);
         Assert.Equal(2, await service.AskAsync<long>("select count(*) from x"));
     }
+
+    private static JsonElement Last(string output) =>
+        JsonDocument.Parse(output.TrimEnd().Split('\n')[^1]).RootElement;
+
+    private static string[] Values(JsonElement of, params string[] names) =>
+        [.. names.Select(name => of.GetProperty(name).ToString())];
 }

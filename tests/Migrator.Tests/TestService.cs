@@ -5,15 +5,21 @@ using Npgsql;
 
 namespace OpenReadings.Migrator.Tests;
 
-/// <summary>A service of a test's own: roles and database from the bootstrap, an empty folder for scripts. Gone afterwards.</summary>
+/// <summary>A service of a test's own: roles, database, a folder for scripts. Gone afterwards.</summary>
 internal sealed class TestService : IAsyncDisposable
 {
     public static readonly NpgsqlConnectionStringBuilder Superuser = new(
         Environment.GetEnvironmentVariable("OPENREADINGS_TEST_POSTGRES")
-            ?? throw new InvalidOperationException("OPENREADINGS_TEST_POSTGRES is not set: run ./dev test.")) { Pooling = false };
+            ?? throw new InvalidOperationException("OPENREADINGS_TEST_POSTGRES is not set: run ./dev test."))
+    {
+        Pooling = false,
+    };
 
     public static readonly string Repository = FindRepository();
-    public static readonly string Migrate = Path.Combine(AppContext.BaseDirectory, "migrate");
+
+    // The program where it was built: the copy beside the tests lacks what the tests have from their framework.
+    public static readonly string Migrate =
+        AppContext.BaseDirectory.Replace("/tests/Migrator.Tests/", "/db/migrator/", StringComparison.Ordinal) + "migrate";
 
     private TestService(string name) => Name = name;
 
@@ -49,9 +55,18 @@ internal sealed class TestService : IAsyncDisposable
 
     public string ConnectionString(string role) => new NpgsqlConnectionStringBuilder
     {
-        Host = Superuser.Host, Port = Superuser.Port, Database = Name, Username = $"{Name}_{role}", Password = Password,
+        Host = Superuser.Host,
+        Port = Superuser.Port,
+        Database = Name,
+        Username = $"{Name}_{role}",
+        Password = Password,
         Pooling = false,
     }.ConnectionString;
+
+    /// <summary>The first shared script of the repository, under a name that sorts before those of the tests.</summary>
+    public void WriteOwnRows() => File.Copy(
+        Directory.GetFiles(Path.Combine(Repository, "db", "scripts", "shared")).Order(StringComparer.Ordinal).First(),
+        Path.Combine(ScriptsRoot, "shared", "20200101000000_say_who_the_user_is.sql"));
 
     public string Write(string name, string sql, string? folder = null)
     {
@@ -116,6 +131,13 @@ internal sealed class TestService : IAsyncDisposable
         return connection;
     }
 
+    /// <summary>Whether there is such a table or index.</summary>
+    public Task<bool> HasAsync(string relation) => AskAsync<bool>($"select to_regclass('{relation}') is not null");
+
+    /// <summary>Whether there is such an index and queries use it.</summary>
+    public Task<bool> IsValidAsync(string index) =>
+        AskAsync<bool>($"select bool_or(indisvalid) from pg_index where indexrelid = to_regclass('{index}')");
+
     public Task SomebodyWaitsAtTheGateAsync(bool waits = true) =>
         UntilAsync($"{waits} = exists (select from pg_locks where not granted and relation = 'gate'::regclass)");
 
@@ -142,7 +164,9 @@ internal sealed class TestService : IAsyncDisposable
     {
         var start = new ProcessStartInfo(program, arguments)
         {
-            RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = Path.GetTempPath(),
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = Path.GetTempPath(),
         };
         foreach (var (name, value) in environment) start.Environment[name] = value;
         return Process.Start(start)!;
@@ -155,8 +179,8 @@ internal sealed class TestService : IAsyncDisposable
         await connection.OpenAsync(CancellationToken.None);
         await using var command = new NpgsqlCommand($"drop database if exists {Name} with (force)", connection);
         await command.ExecuteNonQueryAsync(CancellationToken.None);
-        command.CommandText = "drop role if exists "
-            + string.Join(", ", new[] { "migrator", "app", "relay", "backup", "readonly" }.Select(role => $"{Name}_{role}"));
+        string[] roles = ["migrator", "app", "relay", "backup", "readonly"];
+        command.CommandText = $"drop role if exists {string.Join(", ", roles.Select(role => $"{Name}_{role}"))}";
         await command.ExecuteNonQueryAsync(CancellationToken.None);
     }
 
@@ -167,7 +191,8 @@ internal sealed class TestService : IAsyncDisposable
     {
         // Deterministic builds write another path here; then the tests are further down than the repository.
         var folder = new DirectoryInfo(File.Exists(here) ? Path.GetDirectoryName(here)! : AppContext.BaseDirectory);
-        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "db", "bootstrap.sql"))) folder = folder.Parent;
+        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "db", "bootstrap.sql")))
+            folder = folder.Parent;
         return folder?.FullName ?? throw new InvalidOperationException("The tests must run inside of the repository.");
     }
 }

@@ -8,15 +8,15 @@ public sealed class UpTests
     public async Task The_second_run_finds_nothing_to_do()
     {
         await using var service = await TestService.CreateAsync();
-        service.Write("20260101000000_add_things", "create table things (thing_id int); insert into things values (1), (2);");
+        service.Write("20260101000000_add_things", "create table things (id int); insert into things values (1), (2);");
 
         var first = await service.UpAsync();
         var second = await service.UpAsync();
 
         Assert.Equal("1 applied, 0 pending", first.Message);
         var script = Assert.Single(first.Scripts);
-        Assert.Equal(
-            ("20260101000000_add_things.sql", "applied", "transaction", 2, 2L), (script.Name, script.State, script.Mode, script.Statements, script.Rows));
+        Assert.Equal(("20260101000000_add_things.sql", "applied"), (script.Name, script.State));
+        Assert.Equal(("transaction", 2, 2L), (script.Mode, script.Statements, script.Rows));
         Assert.Equal((ExitCode.Ok, "0 applied, 0 pending"), (second.Exit, second.Message));
         Assert.Empty(second.Scripts);
         Assert.Equal(2, await service.AskAsync<long>("select count(*) from things"));
@@ -28,13 +28,13 @@ public sealed class UpTests
         await using var service = await TestService.CreateAsync();
         service.Write("20260101000000_add_effects", "create table effects (script int)");
         for (var n = 1; n <= 8; n++)
-            service.Write($"2026010100000{n}_have_an_effect", $"select pg_sleep(0.02); insert into effects values ({n})");
+            service.Write($"2026010100000{n}_work", $"select pg_sleep(0.02); insert into effects values ({n})");
 
         var reports = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => service.UpAsync()));
 
         Assert.All(reports, report => Assert.True(report.Exit == ExitCode.Ok, report.ToString()));
         Assert.Equal(9, reports.Sum(report => report.Scripts.Count));
-        Assert.Equal("1 2 3 4 5 6 7 8", await service.AskAsync<string>("select string_agg(script::text, ' ' order by script) from effects"));
+        Assert.Equal("12345678", await service.AskAsync<string>("select string_agg(script::text, '') from effects"));
         Assert.Equal(9, await service.AskAsync<long>("select count(*) from schemaversions"));
     }
 
@@ -67,7 +67,8 @@ public sealed class UpTests
         Assert.Equal("0 applied, 1 pending", (await service.UpAsync(new() { To = "20260101000001_step.sql" })).Message);
         var unknown = await service.UpAsync(new() { To = "20260101000009_step" });
 
-        Assert.Equal((ExitCode.Invalid, "There is no script named 20260101000009_step."), (unknown.Exit, unknown.Message));
+        Assert.Equal(ExitCode.Invalid, unknown.Exit);
+        Assert.Equal("There is no script named 20260101000009_step.", unknown.Message);
     }
 
     [Fact]
@@ -76,7 +77,10 @@ public sealed class UpTests
         await using var service = await TestService.CreateAsync();
         service.Write("20260101000000_add_things", "create table things (thing_id int); set search_path = pg_catalog;");
         service.Write("20260101000001_fill_things", "insert into things values (1)");
-        service.Write("20260101000002_index_things", "-- migrate: no-transaction\ncreate index concurrently i on things (thing_id)");
+        service.Write("20260101000002_index_things", """
+            -- migrate: no-transaction
+            create index concurrently things_id on things (thing_id);
+            """);
 
         var good = await service.UpAsync(new() { DryRun = true });
         service.Write("20260101000003_break", "insert into things values ('x')");
@@ -85,7 +89,8 @@ public sealed class UpTests
         Assert.Equal((ExitCode.Ok, "3 of 3 pending tried and rolled back"), (good.Exit, good.Message));
         Assert.Equal(["tried", "tried", "not-tried"], good.Scripts.Select(script => script.State));
         Assert.Equal((ExitCode.Failed, "22P02"), (bad.Exit, bad.Error!.Sqlstate));
-        Assert.Equal(0, await service.AskAsync<long>("select count(*) from pg_class where relnamespace = 'public'::regnamespace"));
+        Assert.Equal(0, await service.AskAsync<long>(
+            "select count(*) from pg_class where relnamespace = 'public'::regnamespace"));
     }
 
     [Fact]
@@ -120,7 +125,7 @@ public sealed class UpTests
 
         await service.UpAsync();
 
-        Assert.Equal(["notice: backfilled 500", "warning: slow"], service.Log.Where(line => line.Contains(": ", StringComparison.Ordinal)));
+        Assert.Equal(["notice: backfilled 500", "warning: slow"], service.Log.Take(2));
     }
 
     [Fact]
@@ -147,7 +152,8 @@ public sealed class UpTests
 
         Assert.Equal(Directory.GetFiles(Path.Combine(scripts, "shared")).Length, report.Scripts.Count);
         Assert.Equal(report.Scripts.Count, await service.AskAsync<long>("select count(*) from schemaversions", "app"));
-        Assert.Equal(service.Name + "_app", await service.AskAsync<string>("select service_role('app')::text", "migrator"));
+        Assert.Equal(
+            $"{service.Name}_app", await service.AskAsync<string>("select service_role('app')::text", "migrator"));
     }
 
     [Fact]
@@ -155,13 +161,13 @@ public sealed class UpTests
     {
         await using var service = await TestService.CreateAsync();
         service.Write("20260101000000_break", "select 1/0");
+        Task Run(string root, CancellationToken ct) =>
+            Migrations.UpAsync(service.ConnectionString("migrator"), root, service.Name, ct);
 
-        var failed = await Assert.ThrowsAsync<MigrationException>(
-            () => Migrations.UpAsync(service.Target.ConnectionString, service.ScriptsRoot, service.Name, Ct));
+        var failed = await Assert.ThrowsAsync<MigrationException>(() => Run(service.ScriptsRoot, Ct));
+        var nowhere = await Assert.ThrowsAsync<MigrationException>(() => Run("/nowhere", Ct));
         await Assert.ThrowsAnyAsync<OperationCanceledException>(
-            () => Migrations.UpAsync(service.Target.ConnectionString, service.ScriptsRoot, service.Name, new CancellationToken(canceled: true)));
-        var nowhere = await Assert.ThrowsAsync<MigrationException>(
-            () => Migrations.UpAsync(service.Target.ConnectionString, "/nowhere", service.Name, Ct));
+            () => Run(service.ScriptsRoot, new CancellationToken(canceled: true)));
 
         Assert.Equal((ExitCode.Failed, "22012"), (failed.Exit, failed.Error!.Sqlstate));
         Assert.Equal(ExitCode.Usage, nowhere.Exit);

@@ -20,7 +20,8 @@ public sealed class WaitTests
         Assert.Equal((ExitCode.Unreachable, 1, "unreachable"), (report.Exit, report.Code, report.Result));
         Assert.Equal(9, pauses);
         Assert.Equal(10, log.Count);
-        Assert.All(log, (line, n) => Assert.Matches($@"^waiting for nothing at 127\.0\.0\.1:\d+, try {n + 1} of 10: Failed to connect", line));
+        Assert.All(log, (line, n) => Assert.Matches(
+            $@"^waiting for nothing at 127\.0\.0\.1:\d+, try {n + 1} of 10: Failed to connect", line));
 
         Task Pause(CancellationToken ct)
         {
@@ -38,7 +39,9 @@ public sealed class WaitTests
         var log = new List<string>();
         var patience = new Patience
         {
-            Attempts = 2, ConnectTimeout = TimeSpan.FromMilliseconds(200), PauseAsync = _ => Task.CompletedTask,
+            Attempts = 2,
+            ConnectTimeout = TimeSpan.FromMilliseconds(200),
+            PauseAsync = _ => Task.CompletedTask,
         };
 
         Assert.Equal(ExitCode.Unreachable, (await Wait.RunAsync(At(silent), patience, log.Add, Ct)).Exit);
@@ -51,7 +54,9 @@ public sealed class WaitTests
         await using var service = await TestService.CreateAsync(bootstrap: false);
         var log = new List<string>();
 
-        var report = await Wait.RunAsync(service.Target, new Patience { PauseAsync = _ => service.BootstrapAsync() }, log.Add, Ct);
+        var patience = new Patience { PauseAsync = _ => service.BootstrapAsync() };
+
+        var report = await Wait.RunAsync(service.Target, patience, log.Add, Ct);
 
         Assert.Equal(ExitCode.Ok, report.Exit);
         Assert.Contains("password authentication failed", Assert.Single(log), StringComparison.Ordinal);
@@ -80,6 +85,9 @@ public sealed class WaitTests
         Assert.DoesNotContain("secret", report.ToString(), StringComparison.Ordinal);
     }
 
-    private static Target At(Socket socket) => new("readings", ".",
-        $"Host=127.0.0.1;Port={((IPEndPoint)socket.LocalEndPoint!).Port};Database=nothing;Username=nobody;Password=secret");
+    private static Target At(Socket socket)
+    {
+        var port = ((IPEndPoint)socket.LocalEndPoint!).Port;
+        return new("readings", ".", $"Host=127.0.0.1;Port={port};Database=nothing;Username=nobody;Password=secret");
+    }
 }

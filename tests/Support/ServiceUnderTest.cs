@@ -91,8 +91,8 @@ public abstract class ServiceUnderTest<TProgram>(string service) : WebApplicatio
     public override async ValueTask DisposeAsync()
     {
         await base.DisposeAsync();
-        await Database.DisposeAsync();
-        await Identity.DisposeAsync();
+        if (Database is not null) await Database.DisposeAsync();
+        if (Identity is not null) await Identity.DisposeAsync();
         http.Dispose();
         GC.SuppressFinalize(this);
     }

@@ -3,29 +3,32 @@ using OpenReadings.Chassis;
 
 namespace OpenReadings.Identity.Accounts;
 
-/// <summary>The account of whoever asks. Signed up again: somebody tried to with this address, and it changed nothing.</summary>
+/// <summary>
+/// The account of whoever asks. Signed up again: somebody tried to with this address, and it changed nothing.
+/// </summary>
 public sealed record Account(
-    Guid AccountId, string Email, string? Name, string TimeZone, DateTimeOffset CreatedAt, DateTimeOffset PasswordChangedAt,
-    DateTimeOffset? SignedUpAgainAt)
+    Guid AccountId, string Email, string? Name, string TimeZone, DateTimeOffset CreatedAt,
+    DateTimeOffset PasswordChangedAt, DateTimeOffset? SignedUpAgainAt)
 {
     public const string Example =
         """
         {"account_id": "01a1fabf-c5d8-7a3e-a22a-8c90e9a54227", "email": "ada@example.org", "name": "Ada",
-         "time_zone": "Europe/Ljubljana", "created_at": "2026-11-21T09:30:00Z", "password_changed_at": "2026-11-21T09:30:00Z",
-         "signed_up_again_at": null}
+         "time_zone": "Europe/Ljubljana", "created_at": "2026-11-21T09:30:00Z",
+         "password_changed_at": "2026-11-21T09:30:00Z", "signed_up_again_at": null}
         """;
 
     public const string Select =
         """
-        select user_id as account_id, email, name, time_zone, created_at, changed_at as password_changed_at, signed_up_again_at
+        select user_id as account_id, email, name, time_zone, created_at,
+            changed_at as password_changed_at, signed_up_again_at
         from accounts
         join passwords using (user_id)
         """;
 
     /// <summary>For a token that outlives its account by some minutes.</summary>
     public static ProblemHttpResult Gone() =>
-        Problems.Of(StatusCodes.Status401Unauthorized, "account-not-found", "The account of this token does not exist any more.");
+        Problems.Of(401, "account-not-found", "The account of this token does not exist any more.");
 
     public static ProblemHttpResult WrongPassword() =>
-        Problems.Of(StatusCodes.Status403Forbidden, "wrong-password", "The password is wrong.");
+        Problems.Of(403, "wrong-password", "The password is wrong.");
 }

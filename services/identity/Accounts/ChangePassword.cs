@@ -8,7 +8,8 @@ namespace OpenReadings.Identity.Accounts;
 /// <summary>Changes the password and ends every other login: whoever knew the old one is out.</summary>
 public static class ChangePassword
 {
-    public sealed record Request([Required, StringLength(PasswordRules.LongestUtf16)] string CurrentPassword, string? NewPassword);
+    public sealed record Request(
+        [Required, StringLength(PasswordRules.LongestUtf16)] string CurrentPassword, string? NewPassword);
 
     public static void Map(IEndpointRouteBuilder routes) => routes.MapPut("/me/password", HandleAsync)
         .RequireRateLimiting(RateLimits.Sensitive)
@@ -21,7 +22,7 @@ public static class ChangePassword
     {
         ProblemItem[] broken = [.. PasswordRules.Broken(change.NewPassword, "/new_password")];
         if (broken.Length > 0)
-            return Problems.Of(StatusCodes.Status400BadRequest, "validation-failed", "The new password breaks rules.", broken);
+            return Problems.Of(400, "validation-failed", "The new password breaks rules.", broken);
         if (await StoredPassword.OfAsync(user, database, ct) is not { Hash: var was }) return Account.Gone();
         if (!await passwords.IsRightAsync(was, change.CurrentPassword, ct)) return Account.WrongPassword();
 

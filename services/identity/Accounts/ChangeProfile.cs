@@ -33,9 +33,10 @@ public static class ChangeProfile
     private static async Task<Results<Ok<Account>, ProblemHttpResult>> HandleAsync(
         Request change, CurrentUser user, Database database, CancellationToken ct)
     {
-        ProblemItem[] broken = [.. ProfileRules.BrokenByName(change.Name), .. ProfileRules.BrokenByTimeZone(change.TimeZone)];
+        ProblemItem[] broken =
+            [.. ProfileRules.BrokenByName(change.Name), .. ProfileRules.BrokenByTimeZone(change.TimeZone)];
         if (broken.Length > 0)
-            return Problems.Of(StatusCodes.Status400BadRequest, "validation-failed", "Some fields are not valid.", broken);
+            return Problems.Of(400, "validation-failed", "Some fields are not valid.", broken);
 
         await using var db = await database.BeginAsync(user, ct);
         await db.ExecuteAsync(

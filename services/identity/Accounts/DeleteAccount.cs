@@ -7,7 +7,7 @@ using OpenReadings.Identity.Passwords;
 
 namespace OpenReadings.Identity.Accounts;
 
-/// <summary>Erases the account and tells every service to forget the person. The e-mail address is free again.</summary>
+/// <summary>Erases the account and tells every service to forget the person. The address is free again.</summary>
 public static class DeleteAccount
 {
     public sealed record Request([Required, StringLength(PasswordRules.LongestUtf16)] string Password);
@@ -15,7 +15,7 @@ public static class DeleteAccount
     public static void Map(IEndpointRouteBuilder routes) => routes.MapDelete("/me", HandleAsync)
         .RequireRateLimiting(RateLimits.Sensitive)
         .WithName("DeleteAccount")
-        .WithSummary("Deletes your account for good; every service then forgets what it holds of you. The password is asked once more.")
+        .WithSummary("Deletes your account for good; every service forgets you. Asks for the password.")
         .WithExample(request: """{"password": "Correct horse 7"}""");
 
     private static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(

@@ -13,6 +13,7 @@ public sealed record EmailAddress(string Text, string Key)
 {
     public const int Longest = 160;
     private const int LongestName = 64;
+    private const string NeverInNames = "@\"(),:;<>[\\]";
     private static readonly IdnMapping Domains = new() { UseStd3AsciiRules = true };
 
     public static bool TryParse(string? text, [NotNullWhen(true)] out EmailAddress? email)
@@ -22,7 +23,7 @@ public sealed record EmailAddress(string Text, string Key)
         var at = text.LastIndexOf('@');
         if (text.Length > Longest || at is < 1 or > LongestName) return false;
         var (name, domain) = (text[..at], text[(at + 1)..]);
-        if (name.Any(c => char.IsWhiteSpace(c) || char.IsControl(c) || "@\"(),:;<>[\\]".Contains(c, StringComparison.Ordinal))) return false;
+        if (name.Any(c => char.IsWhiteSpace(c) || char.IsControl(c) || NeverInNames.Contains(c))) return false;
         if (name[0] == '.' || name[^1] == '.' || name.Contains("..", StringComparison.Ordinal)) return false;
         try
         {

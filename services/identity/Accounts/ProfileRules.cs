@@ -21,14 +21,14 @@ public static class ProfileRules
     public static IEnumerable<ProblemItem> BrokenByTimeZone(string? timeZone)
     {
         if (timeZone is not null && !IsTimeZone(timeZone))
-            yield return new("/time_zone", "unknown-time-zone", "The time zone is not a name of the IANA database, such as Europe/Ljubljana.");
+            yield return new("/time_zone", "unknown-time-zone", "The time zone is no IANA name (Europe/Ljubljana).");
     }
 
-    // The runtime finds time zones as files: copies in other folders (posix/, right/) and aliases of the server are not names.
+    // The runtime finds time zones as files: copies in other folders and aliases of this server are not names.
     private static bool IsTimeZone(string name) =>
         name.Length is > 0 and <= 64
         && name is not ("localtime" or "posixrules" or "Factory")
-        && !name.StartsWith("posix/", StringComparison.OrdinalIgnoreCase) && !name.StartsWith("right/", StringComparison.OrdinalIgnoreCase)
+        && !name.StartsWith("posix/", StringComparison.Ordinal) && !name.StartsWith("right/", StringComparison.Ordinal)
         && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '/' or '_' or '-' or '+')
         && TimeZoneInfo.TryFindSystemTimeZoneById(name, out var zone) && zone.Id == name;
 }

@@ -6,24 +6,29 @@ using OpenReadings.Identity.Passwords;
 namespace OpenReadings.Identity.Accounts;
 
 /// <summary>
-/// Makes an account. With an address that is taken, the account there does not change and the answer is the same: nobody
-/// learns who has an account here (docs/decisions/0006-sign-up-tells-nothing.md).
+/// Makes an account. With an address that is taken, the account there does not change and the answer is the same:
+/// nobody learns who has an account here (docs/decisions/0006-sign-up-tells-nothing.md).
 /// </summary>
 public static class SignUp
 {
     public sealed record Request(string? Email, string? Password, string? Name, string? TimeZone);
 
-    public sealed record Response(Guid AccountId, string Email, string? Name, string TimeZone, DateTimeOffset CreatedAt);
+    public sealed record Response(
+        Guid AccountId, string Email, string? Name, string TimeZone, DateTimeOffset CreatedAt);
 
     public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/accounts", HandleAsync)
         .WithName("SignUp")
         .WithSummary("Makes an account; sign in afterwards.")
         .WithDescription(
-            "Signing up with an address that has an account already is answered in the same way and changes nothing there: nobody "
-            + "learns from here who has an account. A program that is not sure whether its first try arrived signs in: "
+            "Signing up with an address that has an account already is answered in the same way and changes nothing "
+            + "there: nobody learns from here who has an account. A program that is not sure whether its first try "
+            + "arrived signs in: "
             + "401 then means that the account has another password.")
         .WithExample(
-            request: """{"email": "ada@example.org", "password": "Correct horse 7", "name": "Ada", "time_zone": "Europe/Ljubljana"}""",
+            request:
+            """
+            {"email": "ada@example.org", "password": "Correct horse 7", "name": "Ada", "time_zone": "Europe/Ljubljana"}
+            """,
             response:
             """
             {"account_id": "01a1fabf-c5d8-7a3e-a22a-8c90e9a54227", "email": "ada@example.org", "name": "Ada",
@@ -41,7 +46,7 @@ public static class SignUp
             .. ProfileRules.BrokenByTimeZone(wanted.TimeZone),
         ];
         if (email is null || broken.Length > 0)
-            return Problems.Of(StatusCodes.Status400BadRequest, "validation-failed", "Some fields are not valid.", broken);
+            return Problems.Of(400, "validation-failed", "Some fields are not valid.", broken);
 
         var hash = await passwords.HashAsync(wanted.Password!, ct);
         var now = clock.GetUtcNow();
@@ -67,5 +72,5 @@ public static class SignUp
     }
 
     private static readonly ProblemItem[] InvalidEmail =
-        [new("/email", "invalid-email", $"The e-mail address is missing, malformed or longer than {EmailAddress.Longest} characters.")];
+        [new("/email", "invalid-email", $"The address is missing, malformed or too long ({EmailAddress.Longest}).")];
 }

@@ -7,7 +7,8 @@ namespace OpenReadings.Identity.Keys;
 /// The signing keys in memory, read again every minute. There is always the key that signs now and, published from the
 /// beginning, the one that signs after it; keys that signed before stay until their last token has expired.
 /// </summary>
-public sealed class KeyRing(Database database, KeySealer sealer, TimeProvider clock, ILogger<KeyRing> log) : BackgroundService
+public sealed class KeyRing(Database database, KeySealer sealer, TimeProvider clock, ILogger<KeyRing> log)
+    : BackgroundService
 {
     private static readonly TimeSpan Signs = TimeSpan.FromDays(30), Again = TimeSpan.FromMinutes(1);
     // Longer than any access token lives, with every clock and cache in between.
@@ -15,14 +16,16 @@ public sealed class KeyRing(Database database, KeySealer sealer, TimeProvider cl
     private volatile IReadOnlyList<SigningKey> keys = [];
 
     /// <summary>The keys to publish.</summary>
-    public IReadOnlyList<SealedKey> Published => [.. keys.Where(key => key.Row.GoneAt > clock.GetUtcNow()).Select(key => key.Row)];
+    public IReadOnlyList<SealedKey> Published =>
+        [.. keys.Where(key => key.Row.GoneAt > clock.GetUtcNow()).Select(key => key.Row)];
 
     /// <summary>The key whose time it is to sign.</summary>
     public SigningKey Current()
     {
         var now = clock.GetUtcNow();
         // Should rotation have failed for long, an old key is better than nobody signing in.
-        return keys.LastOrDefault(key => key.Row.SignsFrom <= now) ?? throw new InvalidOperationException("There is no signing key.");
+        return keys.LastOrDefault(key => key.Row.SignsFrom <= now)
+            ?? throw new InvalidOperationException("There is no signing key.");
     }
 
     /// <summary>Nothing is served before there is a key to sign with.</summary>
@@ -59,7 +62,8 @@ public sealed class KeyRing(Database database, KeySealer sealer, TimeProvider cl
             await db.CommitAsync();
         }
         var known = keys.ToDictionary(key => key.Row.Kid);
-        keys = [.. rows.Select(row => new SigningKey(row, known.TryGetValue(row.Kid, out var same) ? same.Private : sealer.Open(row)))];
+        keys =
+            [.. rows.Select(row => new SigningKey(row, known.GetValueOrDefault(row.Kid)?.Private ?? sealer.Open(row)))];
     }
 
     private bool IsDue(IReadOnlyList<SealedKey> rows)
@@ -87,7 +91,9 @@ public sealed class KeyRing(Database database, KeySealer sealer, TimeProvider cl
             insert into signing_keys (kid, x, y, private_key, sealed_with, signs_from, signs_until, gone_at)
             values (@Kid, @X, @Y, @PrivateKey, @SealedWith, @SignsFrom, @SignsUntil, @GoneAt)
             """, key);
-        log.LogInformation("Signing key {Kid} was made; it signs from {From:u} until {Until:u}", key.Kid, key.SignsFrom, key.SignsUntil);
+        log.LogInformation(
+            "Signing key {Kid} was made; it signs from {From:u} until {Until:u}",
+            key.Kid, key.SignsFrom, key.SignsUntil);
         return key;
     }
 
@@ -104,7 +110,9 @@ public sealed record SigningKey(SealedKey Row, ECDsa Private)
 {
     public byte[] Sign(byte[] content)
     {
-        lock (Private)                                      // ECDsa is not made for several threads; a signature takes 40 µs
-            return Private.SignData(content, HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation);
+        // ECDsa is not made for several threads; a signature takes 40 µs.
+        lock (Private)
+            return Private.SignData(
+                content, HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation);
     }
 }

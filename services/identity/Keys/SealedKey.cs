@@ -21,9 +21,10 @@ public sealed class KeySealer
 
     public KeySealer(IConfiguration config)
     {
-        if (!Convert.TryFromBase64String(config["KeyEncryptionKey"]?.Trim() ?? "", key, out var length) || length != KeyBytes)
+        var secret = config["KeyEncryptionKey"]?.Trim() ?? "";
+        if (!Convert.TryFromBase64String(secret, key, out var length) || length != KeyBytes)
             throw new StartRefusedException(
-                "The secret KeyEncryptionKey is missing or is not 32 bytes in base64. Make one: openssl rand -base64 32.");
+                "The secret KeyEncryptionKey is missing or not 32 bytes in base64. Make one: openssl rand -base64 32.");
         Name = Convert.ToHexStringLower(SHA256.HashData(key))[..8];
     }
 
@@ -36,14 +37,15 @@ public sealed class KeySealer
         using var made = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var (x, y) = PublicHalf(made);
         // RFC 7638: the members in this order and without white space.
-        var thumbprint = SHA256.HashData(Encoding.ASCII.GetBytes($$"""{"crv":"P-256","kty":"EC","x":"{{x}}","y":"{{y}}"}"""));
-        var kid = Base64Url.EncodeToString(thumbprint);
+        var members = $$"""{"crv":"P-256","kty":"EC","x":"{{x}}","y":"{{y}}"}""";
+        var kid = Base64Url.EncodeToString(SHA256.HashData(Encoding.ASCII.GetBytes(members)));
 
         var plain = made.ExportPkcs8PrivateKey();
         var box = new byte[NonceBytes + TagBytes + plain.Length];
         RandomNumberGenerator.Fill(box.AsSpan(0, NonceBytes));
         using var aes = new AesGcm(key, TagBytes);
-        aes.Encrypt(box.AsSpan(0, NonceBytes), plain, box.AsSpan(NonceBytes + TagBytes), box.AsSpan(NonceBytes, TagBytes),
+        aes.Encrypt(
+            box.AsSpan(0, NonceBytes), plain, box.AsSpan(NonceBytes + TagBytes), box.AsSpan(NonceBytes, TagBytes),
             Encoding.ASCII.GetBytes(kid));
         CryptographicOperations.ZeroMemory(plain);
         return new SealedKey(kid, x, y, box, Name, signsFrom, signsUntil, goneAt);
@@ -53,7 +55,7 @@ public sealed class KeySealer
     {
         if (from.SealedWith != Name)
             throw new StartRefusedException(
-                $"Signing key {from.Kid} is sealed with key-encryption key {from.SealedWith}, and KeyEncryptionKey is {Name}. "
+                $"Signing key {from.Kid} is sealed with the secret {from.SealedWith}, and KeyEncryptionKey is {Name}. "
                 + "Restore the old secret, or delete the row: everybody then needs a new access token.");
         var plain = new byte[from.PrivateKey.Length - NonceBytes - TagBytes];
         try
@@ -63,8 +65,9 @@ public sealed class KeySealer
                 from.PrivateKey.AsSpan(NonceBytes, TagBytes), plain, Encoding.ASCII.GetBytes(from.Kid));
             var opened = ECDsa.Create();
             opened.ImportPkcs8PrivateKey(plain, out _);
-            // What is published is only as good as the sealed half: whoever could write to the table must not swap the rest.
-            if (PublicHalf(opened) != (from.X, from.Y)) throw new CryptographicException($"Signing key {from.Kid} was tampered with.");
+            // What is published is as good as the sealed half: whoever can write to the table must not swap the rest.
+            if (PublicHalf(opened) != (from.X, from.Y))
+                throw new CryptographicException($"Signing key {from.Kid} was tampered with.");
             return opened;
         }
         finally

@@ -12,7 +12,7 @@ public static class ShowKeys
 
     public static void Map(IEndpointRouteBuilder routes) => routes.MapGet("/jwks.json", Handle)
         .WithName("ShowKeys")
-        .WithSummary("The public keys that access tokens are verified with: of now, of next month, and of tokens that still live.")
+        .WithSummary("The public keys of access tokens: of now, of next month, and of tokens that still live.")
         .WithExample(response:
             """
             {"keys": [{"kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",

@@ -2,8 +2,9 @@ using OpenReadings.Chassis;
 
 namespace OpenReadings.Identity.Logins;
 
-/// <summary>Deletes logins that ended a week ago, with their used refresh tokens. Several replicas do no harm.</summary>
-public sealed class ForgetOldLogins(Database database, TimeProvider clock, ILogger<ForgetOldLogins> log) : BackgroundService
+/// <summary>Deletes logins that ended a week ago, with their refresh tokens. Several replicas do no harm.</summary>
+public sealed class ForgetOldLogins(Database database, TimeProvider clock, ILogger<ForgetOldLogins> log)
+    : BackgroundService
 {
     private const int AtOnce = 1000;
 

@@ -7,7 +7,7 @@ namespace OpenReadings.Identity.Logins;
 
 /// <summary>
 /// Exchanges a refresh token for the next pair. A token works once: one that comes again was copied, so its whole login
-/// ends, whoever holds the newest pair (docs/decisions/0007-refresh-tokens-work-once.md).
+/// ends, whoever holds the newest pair (docs/decisions/0009-refresh-tokens-work-once.md).
 /// </summary>
 public static class RefreshLogin
 {
@@ -15,15 +15,17 @@ public static class RefreshLogin
 
     private sealed record Family(Guid UserId, Guid LoginId);
 
-    private sealed record Presented(string ClientId, string Scope, DateTimeOffset AuthenticatedAt, bool IsUsed, bool IsOver);
+    private sealed record Presented(
+        string ClientId, string Scope, DateTimeOffset AuthenticatedAt, bool IsUsed, bool IsOver);
 
     public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/logins/refresh", HandleAsync)
         .WithName("RefreshLogin")
-        .WithSummary("The next pair of tokens. A refresh token works once; using it again ends its login (token-reused).")
+        .WithSummary("The next pair of tokens. A refresh token works once; sending it again ends its login.")
         .WithExample(request: """{"refresh_token": "rt_7Jm0nU3f…"}""", response: LoginTokens.Example);
 
     private static async Task<Results<Ok<LoginTokens>, ProblemHttpResult>> HandleAsync(
-        Request request, Database database, TokenIssuer tokens, ILogger<LoginTokens> log, HttpResponse response, CancellationToken ct)
+        Request request, Database database, TokenIssuer tokens, ILogger<LoginTokens> log, HttpResponse response,
+        CancellationToken ct)
     {
         var (presented, next) = (new RefreshToken(request.RefreshToken).Hash, RefreshToken.New());
         if (await FamilyAsync(database, presented, ct) is not { } family) return Refused();
@@ -34,9 +36,11 @@ public static class RefreshLogin
         var found = await db.FindAsync<Presented>(
             """
             select client_id, scope, authenticated_at, used_at is not null as is_used,
-                ended_at is not null or expires_at <= now() or issued_at <= now() - interval '30 days' as is_over
+                ended_at is not null or expires_at <= now() or issued_at <= now() - interval '30 days'
+                or disabled_at is not null as is_over
             from refresh_tokens
             join logins using (user_id, login_id)
+            join accounts using (user_id)
             where token_hash = @presented
             """, new { presented });
         if (found is null) return Refused();
@@ -52,14 +56,16 @@ public static class RefreshLogin
             update logins set last_used_at = now() where login_id = @LoginId
             """, new { presented, next = next.Hash, family.LoginId });
         await db.CommitAsync();
-        var grant = new Grant(family.UserId, found.ClientId, TokenIssuer.People, found.Scope, family.LoginId, found.AuthenticatedAt);
+        var grant = new Grant(
+            family.UserId, found.ClientId, TokenIssuer.People, found.Scope, family.LoginId, found.AuthenticatedAt);
         return TypedResults.Ok(LoginTokens.Of(tokens, grant, next, response));
     }
 
     private static async Task<Family?> FamilyAsync(Database database, byte[] presented, CancellationToken ct)
     {
         await using var db = await database.BeginUnownedAsync(ct);
-        return await db.FindAsync<Family>("select user_id, login_id from find_refresh_token(@presented)", new { presented });
+        return await db.FindAsync<Family>(
+            "select user_id, login_id from find_refresh_token(@presented)", new { presented });
     }
 
     private static async Task<ProblemHttpResult> EndAsync(UserTransaction db, Family family, ILogger log)
@@ -70,11 +76,13 @@ public static class RefreshLogin
             where login_id = @LoginId and ended_at is null
             """, family);
         await db.CommitAsync();
-        log.LogWarning("A used refresh token came again: login {LoginId} of account {UserId} is ended", family.LoginId, family.UserId);
-        return Problems.Of(StatusCodes.Status401Unauthorized, "token-reused",
+        log.LogWarning(
+            "A used refresh token came again: login {LoginId} of account {UserId} is ended",
+            family.LoginId, family.UserId);
+        return Problems.Of(401, "token-reused",
             "This refresh token was used before, so it may have been stolen. The login is ended: sign in again.");
     }
 
     private static ProblemHttpResult Refused() => Problems.Of(
-        StatusCodes.Status401Unauthorized, "invalid-refresh-token", "The refresh token is unknown or expired, or its login has ended.");
+        401, "invalid-refresh-token", "The refresh token is unknown or expired, or its login has ended.");
 }

@@ -8,8 +8,8 @@ using OpenReadings.Identity.Tokens;
 namespace OpenReadings.Identity.Logins;
 
 /// <summary>
-/// Begins a login. Whether the address is unknown, the password wrong or the account disabled: the same work is done and
-/// the same answer given.
+/// Begins a login. Whether the address is unknown, the password wrong or the account disabled: the same work is done
+/// and the same answer given.
 /// </summary>
 public static class SignIn
 {
@@ -26,8 +26,8 @@ public static class SignIn
             response: LoginTokens.Example);
 
     private static async Task<Results<Ok<LoginTokens>, ProblemHttpResult>> HandleAsync(
-        Request login, Database database, PasswordHasher passwords, TokenIssuer tokens, TimeProvider clock, HttpResponse response,
-        CancellationToken ct)
+        Request login, Database database, PasswordHasher passwords, TokenIssuer tokens, TimeProvider clock,
+        HttpResponse response, CancellationToken ct)
     {
         var known = EmailAddress.TryParse(login.Email, out var email) ? await FindAsync(database, email, ct) : null;
         var isRight = await passwords.IsRightAsync(known?.Hash, login.Password, ct);
@@ -36,7 +36,9 @@ public static class SignIn
         var hash = Argon2.IsOutdated(known.Hash) ? await passwords.HashAsync(login.Password, ct) : known.Hash;
         var (loginId, next, now) = (Guid.CreateVersion7(), RefreshToken.New(), clock.GetUtcNow());
         await using var db = await database.BeginAsync(known.UserId, ct);
-        if (hash != known.Hash) await db.ExecuteAsync("update passwords set hash = @hash where hash = @was", new { hash, was = known.Hash });
+        if (hash != known.Hash)
+            await db.ExecuteAsync(
+                "update passwords set hash = @hash where hash = @was", new { hash, was = known.Hash });
         // Only while the password is the one that was checked: a login must not slip in behind a change of password.
         var begun = await db.ExecuteAsync(
             """
@@ -49,10 +51,14 @@ public static class SignIn
             insert into refresh_tokens (user_id, login_id, token_hash)
             select user_id, login_id, @next from begun
             """,
-            new { hash, loginId, client = TokenIssuer.People, scope = TokenIssuer.PeoplesScope, now, next = next.Hash });
+            new
+            {
+                hash, loginId, client = TokenIssuer.People, scope = TokenIssuer.PeoplesScope, now, next = next.Hash,
+            });
         if (begun == 0) return Refused();
         await db.CommitAsync();
-        var grant = new Grant(known.UserId, TokenIssuer.People, TokenIssuer.People, TokenIssuer.PeoplesScope, loginId, now);
+        var grant = new Grant(
+            known.UserId, TokenIssuer.People, TokenIssuer.People, TokenIssuer.PeoplesScope, loginId, now);
         return TypedResults.Ok(LoginTokens.Of(tokens, grant, next, response));
     }
 
@@ -60,9 +66,10 @@ public static class SignIn
     {
         // Disposed before the hashing: nobody holds a connection while they wait for a core.
         await using var db = await database.BeginUnownedAsync(ct);
-        return await db.FindAsync<Known>("select user_id, hash, is_disabled from find_password(@Key)", new { email.Key });
+        return await db.FindAsync<Known>(
+            "select user_id, hash, is_disabled from find_password(@Key)", new { email.Key });
     }
 
     private static ProblemHttpResult Refused() =>
-        Problems.Of(StatusCodes.Status401Unauthorized, "invalid-credentials", "The e-mail address or the password is wrong.");
+        Problems.Of(401, "invalid-credentials", "The e-mail address or the password is wrong.");
 }

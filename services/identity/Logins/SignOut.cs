@@ -3,18 +3,18 @@ using OpenReadings.Chassis;
 
 namespace OpenReadings.Identity.Logins;
 
-/// <summary>Ends the login that the access token follows from: its refresh tokens are worth nothing from now on.</summary>
+/// <summary>Ends the login that the access token follows from: its refresh token is worth nothing now.</summary>
 public static class SignOut
 {
     public static void Map(IEndpointRouteBuilder routes) => routes.MapDelete("/logins/current", HandleAsync)
         .WithName("SignOut")
-        .WithSummary("Ends this login. Signing out again changes nothing. The access token itself expires within ten minutes.");
+        .WithSummary("Ends this login. The access token itself expires within ten minutes.");
 
     private static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(
         CurrentUser user, Database database, CancellationToken ct)
     {
         if (!Guid.TryParseExact(user.Token.LoginId, "D", out var loginId))
-            return Problems.Of(StatusCodes.Status404NotFound, "login-not-found", "This token does not follow from a login.");
+            return Problems.Of(404, "login-not-found", "This token does not follow from a login.");
         await using var db = await database.BeginAsync(user, ct);
         await db.ExecuteAsync(
             """

@@ -16,16 +16,18 @@ internal static partial class Argon2
 
     static Argon2() => NativeLibrary.SetDllImportResolver(typeof(Argon2).Assembly, Resolve);
 
-    /// <summary>Finds the library now, so that a machine without it refuses to start instead of failing at the first sign-in.</summary>
+    /// <summary>Finds the library now: a machine without it must not start.</summary>
     public static void Prepare()
     {
         try
         {
-            if (sodium_init() < 0) throw new StartRefusedException("libsodium could not be initialised.");
+            if (sodium_init() < 0) throw new StartRefusedException(
+                "libsodium could not be initialised.");
         }
         catch (DllNotFoundException)
         {
-            throw new StartRefusedException("libsodium is missing, and passwords are hashed with it: apt-get install libsodium23.");
+            throw new StartRefusedException(
+                "libsodium, which hashes passwords, is missing: apt-get install libsodium23.");
         }
     }
 
@@ -84,7 +86,8 @@ internal static partial class Argon2
         Span<byte> hash, ReadOnlySpan<byte> password, ulong length, ulong passes, nuint memory);
 
     [LibraryImport(Library)]
-    private static partial int crypto_pwhash_str_verify(ReadOnlySpan<byte> hash, ReadOnlySpan<byte> password, ulong length);
+    private static partial int crypto_pwhash_str_verify(
+        ReadOnlySpan<byte> hash, ReadOnlySpan<byte> password, ulong length);
 
     [LibraryImport(Library)]
     private static partial int crypto_pwhash_str_needs_rehash(ReadOnlySpan<byte> hash, ulong passes, nuint memory);

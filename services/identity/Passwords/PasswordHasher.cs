@@ -4,8 +4,9 @@ using OpenReadings.Chassis;
 namespace OpenReadings.Identity.Passwords;
 
 /// <summary>
-/// Hashes and checks passwords on threads of its own. One hash takes tens of milliseconds of a core and 19 MiB: sign-ins may
-/// fill these threads and a short queue (then 503 <c>busy</c>), but never the thread pool that everybody else is served by.
+/// Hashes and checks passwords on threads of its own. One hash takes tens of milliseconds of a core and 19 MiB:
+/// sign-ins may fill these threads and a short queue (then 503 <c>busy</c>), but never the thread pool that serves
+/// everybody else.
 /// </summary>
 public sealed class PasswordHasher(IConfiguration config) : IHostedService, IDisposable
 {
@@ -17,19 +18,19 @@ public sealed class PasswordHasher(IConfiguration config) : IHostedService, IDis
     public Task StartAsync(CancellationToken cancellationToken)
     {
         Argon2.Prepare();                                   // a machine without libsodium says so now
-        _ = nobodys.Value;                                  // made at the first sign-in, it would show in that one's time
+        _ = nobodys.Value;                                  // at the first sign-in it would show in that one's time
         for (var i = 0; i < threads; i++) new Thread(Work) { IsBackground = true, Name = $"passwords {i}" }.Start();
         return Task.CompletedTask;
     }
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    /// <summary>How many passwords were hashed or checked: a sign-in does one, whether the account exists or not.</summary>
+    /// <summary>How many were hashed or checked: a sign-in does one, whether the account exists or not.</summary>
     public long Done => Interlocked.Read(ref done);
 
     public Task<string> HashAsync(string password, CancellationToken ct) => RunAsync(() => Argon2.Hash(password), ct);
 
-    /// <summary>Null is the hash of an account that does not exist: the same work is done, and the answer is no.</summary>
+    /// <summary>A hash of null stands for no account: the same work is done, and the answer is no.</summary>
     public async Task<bool> IsRightAsync(string? hash, string password, CancellationToken ct) =>
         await RunAsync(() => Argon2.Verify(hash ?? nobodys.Value, password), ct) && hash is not null;
 
@@ -48,7 +49,9 @@ public sealed class PasswordHasher(IConfiguration config) : IHostedService, IDis
             catch (Exception e) { result.TrySetException(e); }
             finally { Interlocked.Increment(ref done); }
         });
-        return taken ? result.Task : throw new ProblemException(503, "busy", "Too many people are signing in. Try again in a moment.");
+        return taken
+            ? result.Task
+            : throw new ProblemException(503, "busy", "Too many people are signing in. Try again in a moment.");
     }
 
     private void Work()

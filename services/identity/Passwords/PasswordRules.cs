@@ -5,8 +5,8 @@ using OpenReadings.Chassis;
 namespace OpenReadings.Identity.Passwords;
 
 /// <summary>
-/// What a new password must be like. Characters are Unicode code points, so a password in any script has the same length
-/// for the person and for us. It is hashed exactly as it was sent: nothing is trimmed, folded or normalised.
+/// What a new password must be like. Characters are Unicode code points, so a password in any script has the same
+/// length for the person and for us. It is hashed exactly as it was sent: nothing is trimmed, folded or normalised.
 /// </summary>
 public static class PasswordRules
 {
@@ -35,6 +35,6 @@ public static class PasswordRules
             yield return Rule("password-edge-whitespace", "The password begins or ends with white space.");
         if (Enumerable.Range(2, Math.Max(0, characters.Length - 2)).Any(i =>
                 characters[i] == characters[i - 1] && characters[i] == characters[i - 2]))
-            yield return Rule("password-repeats-character", "The password has the same character three times in a row.");
+            yield return Rule("password-repeats-character", "The password has one character three times in a row.");
     }
 }

@@ -21,7 +21,8 @@ public static class ExchangeToken
         [("sync", "readings")] = ["readings:read", "readings:write"],
     };
 
-    public sealed record Response(string AccessToken, string IssuedTokenType, string TokenType, int ExpiresIn, string Scope);
+    public sealed record Response(
+        string AccessToken, string IssuedTokenType, string TokenType, int ExpiresIn, string Scope);
 
     /// <summary>The error of RFC 6749, because its clients read that and not problem details.</summary>
     public sealed record Refusal(string Error, string ErrorDescription);
@@ -29,13 +30,16 @@ public static class ExchangeToken
     public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/tokens", HandleAsync)
         .Accepts<IFormCollection>("application/x-www-form-urlencoded")
         .WithName("ExchangeToken")
-        .WithSummary("For services: a token to act for a person at another service (RFC 8693). HTTP Basic with the service's secret.")
+        .WithSummary("For services, by HTTP Basic: a token to act for a person at another service (RFC 8693).")
         .WithExample(
-            request: "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token=0190f3d2-0001-7b00-8000-000000000007"
-                + "&subject_token_type=urn%3Aopenreadings%3Atoken-type%3Aaccount-id&audience=readings&scope=readings%3Awrite",
+            request: "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange"
+                + "&subject_token=0190f3d2-0001-7b00-8000-000000000007"
+                + "&subject_token_type=urn%3Aopenreadings%3Atoken-type%3Aaccount-id"
+                + "&audience=readings&scope=readings%3Awrite",
             response:
             """
-            {"access_token": "eyJhbGciOiJFUzI1NiIs…", "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
+            {"access_token": "eyJhbGciOiJFUzI1NiIs…",
+             "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
              "token_type": "Bearer", "expires_in": 600, "scope": "readings:write"}
             """,
             requestType: "application/x-www-form-urlencoded");
@@ -47,18 +51,23 @@ public static class ExchangeToken
         if (ClientOf(http.Request, config) is not { } client)
         {
             http.Response.Headers.WWWAuthenticate = "Basic realm=\"tokens\"";
-            return Refuse("invalid_client", "The client or its secret is wrong.", StatusCodes.Status401Unauthorized);
+            return Refuse("invalid_client", "The client or its secret is wrong.", 401);
         }
-        if (!http.Request.HasFormContentType) return Refuse("invalid_request", "Send a form (application/x-www-form-urlencoded).");
+        if (!http.Request.HasFormContentType) return Refuse("invalid_request", "The body is not a form.");
         var form = await http.Request.ReadFormAsync(ct);
         string Field(string name) => form[name] is [{ } only] ? only : "";
 
-        if (Field("grant_type") != GrantType) return Refuse("unsupported_grant_type", $"The grant type is not {GrantType}.");
-        if (Field("subject_token_type") != AccountId) return Refuse("invalid_request", $"The subject token type is not {AccountId}.");
-        if (!Allowed.TryGetValue((client, Field("audience")), out var scopes)) return Refuse("invalid_target", "The client may not act there.");
+        if (Field("grant_type") != GrantType)
+            return Refuse("unsupported_grant_type", $"The grant type is not {GrantType}.");
+        if (Field("subject_token_type") != AccountId)
+            return Refuse("invalid_request", $"The subject token type is not {AccountId}.");
+        if (!Allowed.TryGetValue((client, Field("audience")), out var scopes))
+            return Refuse("invalid_target", "The client may not act there.");
         var wanted = Field("scope").Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        if (wanted.Length == 0 || wanted.Except(scopes).Any()) return Refuse("invalid_scope", "The client may not ask for this scope.");
-        if (!Guid.TryParseExact(Field("subject_token"), "D", out var account) || !await IsActiveAsync(database, account, ct))
+        if (wanted.Length == 0 || wanted.Except(scopes).Any())
+            return Refuse("invalid_scope", "The client may not ask for this scope.");
+        if (!Guid.TryParseExact(Field("subject_token"), "D", out var account)
+            || !await IsActiveAsync(database, account, ct))
             return Refuse("invalid_grant", "There is no such account.");
 
         var scope = string.Join(' ', wanted.Distinct());
@@ -82,12 +91,14 @@ public static class ExchangeToken
         if (Encoding.UTF8.GetString(decoded[..length]).Split(':', 2) is not [var id, var secret]) return null;
         var client = Uri.UnescapeDataString(id);
         // Asked for by name, so that a name with a colon cannot reach another setting.
-        if (!Allowed.Keys.Any(key => key.Client == client) || config[$"Clients:{client}"] is not { Length: > 0 } known) return null;
-        return CryptographicOperations.FixedTimeEquals(Hash(Uri.UnescapeDataString(secret)), Hash(known.Trim())) ? client : null;
+        if (!Allowed.Keys.Any(key => key.Client == client)) return null;
+        if (config[$"Clients:{client}"] is not { Length: > 0 } known) return null;
+        var isRight = CryptographicOperations.FixedTimeEquals(Hash(Uri.UnescapeDataString(secret)), Hash(known.Trim()));
+        return isRight ? client : null;
     }
 
     private static byte[] Hash(string secret) => SHA256.HashData(Encoding.UTF8.GetBytes(secret));
 
-    private static JsonHttpResult<Refusal> Refuse(string error, string description, int status = StatusCodes.Status400BadRequest) =>
+    private static JsonHttpResult<Refusal> Refuse(string error, string description, int status = 400) =>
         TypedResults.Json(new Refusal(error, description), statusCode: status);
 }

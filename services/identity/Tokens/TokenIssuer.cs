@@ -16,18 +16,20 @@ namespace OpenReadings.Identity.Tokens;
 /// <param name="AuthenticatedAt">When the person last proved who they are.</param>
 /// <param name="Actor">The service that acts for the person.</param>
 public sealed record Grant(
-    Guid Subject, string ClientId, string Audience, string Scope, Guid? LoginId = null, DateTimeOffset? AuthenticatedAt = null,
-    string? Actor = null);
+    Guid Subject, string ClientId, string Audience, string Scope, Guid? LoginId = null,
+    DateTimeOffset? AuthenticatedAt = null, string? Actor = null);
 
 /// <summary>Issues RFC 9068 access tokens: ES256, ten minutes.</summary>
 public sealed class TokenIssuer(KeyRing keys, IConfiguration config, TimeProvider clock)
 {
     public const string People = "openreadings";
-    public const string PeoplesScope = "openid profile readings:read readings:write sync:read sync:write catalog:read catalog:write";
+    public const string PeoplesScope =
+        "openid profile readings:read readings:write sync:read sync:write catalog:read catalog:write";
     public const int LivesForSeconds = 600;
     private static readonly JsonSerializerOptions Compact = new()
     {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,  // "at+jwt" and not "at\u002Bjwt": no page ever shows it
     };
 
@@ -39,8 +41,9 @@ public sealed class TokenIssuer(KeyRing keys, IConfiguration config, TimeProvide
         var now = clock.GetUtcNow().ToUnixTimeSeconds();
         var claims = Encode(new
         {
-            Iss = Issuer, Aud = grant.Audience, Sub = grant.Subject, grant.ClientId, Iat = now, Nbf = now, Exp = now + LivesForSeconds,
-            Jti = Guid.NewGuid(), grant.Scope, Sid = grant.LoginId, AuthTime = grant.AuthenticatedAt?.ToUnixTimeSeconds(),
+            Iss = Issuer, Aud = grant.Audience, Sub = grant.Subject, grant.ClientId,
+            Iat = now, Nbf = now, Exp = now + LivesForSeconds, Jti = Guid.NewGuid(),
+            grant.Scope, Sid = grant.LoginId, AuthTime = grant.AuthenticatedAt?.ToUnixTimeSeconds(),
             Act = grant.Actor is null ? null : new { Sub = grant.Actor },
         });
         var key = keys.Current();
@@ -48,5 +51,6 @@ public sealed class TokenIssuer(KeyRing keys, IConfiguration config, TimeProvide
         return $"{content}.{Base64Url.EncodeToString(key.Sign(Encoding.ASCII.GetBytes(content)))}";
     }
 
-    private static string Encode<T>(T value) => Base64Url.EncodeToString(JsonSerializer.SerializeToUtf8Bytes(value, Compact));
+    private static string Encode<T>(T value) =>
+        Base64Url.EncodeToString(JsonSerializer.SerializeToUtf8Bytes(value, Compact));
 }

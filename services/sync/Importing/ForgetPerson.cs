@@ -1,0 +1,26 @@
+using OpenReadings.Chassis;
+using OpenReadings.Events;
+
+namespace OpenReadings.Sync.Importing;
+
+/// <summary>An account was deleted: its imports end, and files, receipts and rejects go with it.</summary>
+public sealed class ForgetPerson(Database database, ImportFiles files, ServiceTokens tokens) : IHandle<AccountDeleted>
+{
+    public async Task HandleAsync(AccountDeleted happened, Received received, CancellationToken ct)
+    {
+        await using (var db = await database.BeginAsync(happened.UserId, ct))
+        {
+            if (await db.IsFirstTimeAsync(received.Id, nameof(ForgetPerson)))
+            {
+                // First, so that an upload that ends just now is refused.
+                await db.ExecuteAsync("insert into departed_users (departed_at) values (now()) on conflict do nothing");
+                await db.ExecuteAsync("delete from imports");    // row-level security: this person's
+                await db.CommitAsync();
+            }
+        }
+
+        // A running worker sees at its next beat that the row is gone.
+        tokens.Forget(happened.UserId);
+        files.DeleteAllOf(happened.UserId);
+    }
+}
