@@ -25,6 +25,13 @@ GetBuckets.Map(routes);
 CorrectReading.Map(routes);
 DeleteReading.Map(routes);
 DeleteReadings.Map(routes);
+ListSeries.Map(routes);
+GetSeriesLatest.Map(routes);
+ListSeriesReadings.Map(routes);
+GetSeriesBuckets.Map(routes);
+RecordEvents.Map(routes);
+ListEvents.Map(routes);
+DeleteEvents.Map(routes);
 return await app.ServeAsync();
 
 public partial class Program;

@@ -1,4 +1,3 @@
-using System.Text;
 using OpenReadings.Chassis;
 
 namespace OpenReadings.Readings;

@@ -17,7 +17,7 @@ public static class GetLatest
         .WithExample(null, """{"latest": {"systolic": {"at": "2026-11-20T07:30:00+02:00", "value": 121, "unit": "mm[Hg]"}}}""");
 
     // What is measured at all was mostly measured lately, and sixty days are three partitions and not forty.
-    internal const string Lately =
+    private const string Lately =
         """
         select m.i, r.at, r.utc_offset, r.value
         from unnest($1, $2) with ordinality as m(series_id, slot, i)
@@ -73,8 +73,23 @@ public static class GetLatest
         return Results.Empty;
     }
 
+    /// <summary>The newest values of metrics of any sources.</summary>
+    internal static async Task<LatestValue?[]> ReadAsync(
+        Database database, CurrentUser user, Metric[] metrics, TimeProvider clock, CancellationToken ct)
+    {
+        var latest = new LatestValue?[metrics.Length];
+        await using (var batch = database.Batch(user))
+        {
+            Ask(batch, Lately, metrics, clock);
+            await using var reader = await batch.ExecuteReaderAsync(ct);
+            await FillAsync(reader, latest, ct);
+        }
+        await CompleteAsync(database, user, metrics, latest, clock, ct);
+        return latest;
+    }
+
     /// <summary>For the metrics that nothing was found of lately.</summary>
-    internal static async Task CompleteAsync(
+    private static async Task CompleteAsync(
         Database database, CurrentUser user, Metric[] metrics, LatestValue?[] latest, TimeProvider clock, CancellationToken ct)
     {
         var missing = Enumerable.Range(0, metrics.Length).Where(i => latest[i] is null).ToArray();
@@ -86,7 +101,7 @@ public static class GetLatest
         for (var i = 0; i < missing.Length; i++) latest[missing[i]] = found[i];
     }
 
-    internal static void Ask(UserBatch batch, string sql, Metric[] metrics, TimeProvider clock)
+    private static void Ask(UserBatch batch, string sql, Metric[] metrics, TimeProvider clock)
     {
         var now = Timestamp.Of(clock.GetUtcNow());
         NpgsqlParameter series = Sql.Array(Array.ConvertAll(metrics, metric => metric.SeriesId), NpgsqlDbType.Integer),
@@ -95,7 +110,7 @@ public static class GetLatest
         else batch.Add(sql, series, slots, Sql.Time(now - 60 * Timestamp.Day), Sql.Time(now + 2 * Timestamp.Day));
     }
 
-    internal static async Task<LatestValue?[]> FillAsync(NpgsqlDataReader reader, LatestValue?[] latest, CancellationToken ct)
+    private static async Task<LatestValue?[]> FillAsync(NpgsqlDataReader reader, LatestValue?[] latest, CancellationToken ct)
     {
         while (await reader.ReadAsync(ct))
             latest[reader.GetInt64(0) - 1] = new(reader.GetFieldValue<long>(1), reader.GetInt16(2), reader.GetDouble(3));
