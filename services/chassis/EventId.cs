@@ -14,7 +14,8 @@ public static class EventId
 
     public static Guid Next()
     {
-        var now = (DateTime.UtcNow - DateTime.UnixEpoch).Ticks * 4096 / TimeSpan.TicksPerMillisecond;
+        var (milliseconds, rest) = Math.DivRem((DateTime.UtcNow - DateTime.UnixEpoch).Ticks, TimeSpan.TicksPerMillisecond);
+        var now = (milliseconds << 12) | (rest * 4096 / TimeSpan.TicksPerMillisecond);
         long before, unique;
         do
         {

@@ -208,6 +208,8 @@ public sealed class EventTests(Notebook notebook)
         var ids = Enumerable.Range(0, 10_000).Select(_ => OpenReadings.Chassis.EventId.Next().ToString()).ToList();
         Assert.Equal(ids.Order(StringComparer.Ordinal), ids);
         Assert.All(ids, id => Assert.Equal('7', id[14]));
+        var milliseconds = Convert.ToInt64(ids[0][..13].Replace("-", "", StringComparison.Ordinal), 16);
+        Assert.InRange(DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() - milliseconds, 0, 60_000);
     }
 
     private async Task<Guid> WriteAsync(Guid user, string text)

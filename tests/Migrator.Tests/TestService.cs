@@ -18,8 +18,8 @@ internal sealed class TestService : IAsyncDisposable
     public static readonly string Repository = FindRepository();
 
     // The program where it was built: the copy beside the tests lacks what the tests have from their framework.
-    public static readonly string Migrate =
-        AppContext.BaseDirectory.Replace("/tests/Migrator.Tests/", "/db/migrator/", StringComparison.Ordinal) + "migrate";
+    public static readonly string Migrate = Path.Combine(
+        AppContext.BaseDirectory.Replace("tests/Migrator.Tests", "db/migrator", StringComparison.Ordinal), "migrate");
 
     private TestService(string name) => Name = name;
 
