@@ -53,7 +53,7 @@ expected=(
   ''
   '"account_id": *"[0-9a-f-]{36}"'
   '"email": *"ada[0-9]+@example.org"'
-  '^/sync/v1/imports/[0-9a-f-]{36}$'
+  '^/sync/v1/imports/[0-9a-f-]{36} *$'
   '"state": *"completed".*"rejected": *0'
   '23T.*,48,.*24T.*,48,.*25T.*,50,.*26T.*,48,.*27T.*,48,'
   '"readings.recorded.v1","heart_rate",[0-9]+'
