@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using System.Text.Json;
 using Dapper;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 using OpenReadings.Chassis;
@@ -27,6 +28,19 @@ public sealed class ReadingsService() : ServiceUnderTest<Program>("readings")
         new("body_temperature", "body", "Cel", "average", 30, 45, null, 1),
     ];
 
+    // The other services' exchanges are there before this one starts, as in a platform that has run before: a consumer
+    // whose exchange is missing tries again only after seconds.
+    protected override void ConfigureWebHost(IWebHostBuilder builder)
+    {
+        Task.Run(async () =>
+        {
+            await using var connection = await new ConnectionFactory { Uri = Broker }.CreateConnectionAsync();
+            await using var channel = await connection.CreateChannelAsync();
+            foreach (var exchange in new[] { "catalog.events", "identity.events" }) await channel.ExchangeDeclareAsync(exchange, "topic", durable: true);
+        }).GetAwaiter().GetResult();
+        base.ConfigureWebHost(builder);
+    }
+
     public override async ValueTask InitializeAsync()
     {
         await base.InitializeAsync();
@@ -45,13 +59,12 @@ public sealed class ReadingsService() : ServiceUnderTest<Program>("readings")
             var factory = new ConnectionFactory { Uri = Broker };
             await using var connection = await factory.CreateConnectionAsync(Ct);
             await using var channel = await connection.CreateChannelAsync(new CreateChannelOptions(true, true), Ct);
-            await channel.ExchangeDeclareAsync(exchange, "topic", durable: true, cancellationToken: Ct);
             var body = JsonSerializer.SerializeToUtf8Bytes(new
             {
                 specversion = "1.0", id, source = "/tests", type = TEvent.Type, subject = happened.Subject, time = DateTimeOffset.UtcNow,
                 data = JsonSerializer.SerializeToElement(happened, Json.Options),
             });
-            // The service binds once the exchange is there; until then the broker returns the message.
+            // The broker returns the message until the service has bound its queue.
             for (var tries = 0; !done.Task.IsCompleted && tries < 200; tries++)
             {
                 try
