@@ -132,11 +132,13 @@ public sealed class ImportTests(SyncService sync)
         Assert.Equal((HttpStatusCode.BadRequest, "missing-mapping"), await Refused("format=csv&source_name=a", new StringContent("x")));
         Assert.Equal((HttpStatusCode.BadRequest, "invalid-mapping"), await Refused("format=csv&source_name=a&mapping={}", new StringContent("x")));
         Assert.Equal((HttpStatusCode.BadRequest, "missing-source"), await Refused($"format=csv&mapping={Uri.EscapeDataString(Samples.MeterMapping)}", new StringContent("x")));
-        using var notGzip = new StringContent("x");
+        using var notGzip = new StringContent("this is not gzip at all");
         notGzip.Headers.ContentEncoding.Add("gzip");
         Assert.Equal((HttpStatusCode.BadRequest, "malformed-encoding"), await Refused(Apple, notGzip));
-        using var large = new ByteArrayContent(new byte[201_000_000]);
         Assert.Equal((HttpStatusCode.RequestEntityTooLarge, "file-too-large"), await Refused(Apple, new StreamContent(new Unseekable(new byte[201_000_000]))));
+        using var plain = sync.WithToken(sync.Identity.TokenFor(ada, scope: "sync:read"));
+        using var unscoped = await plain.PostAsync(new Uri($"/sync/v1/imports?{Apple}", UriKind.Relative), new StringContent("x"), Ct);
+        Assert.Equal(HttpStatusCode.Forbidden, unscoped.StatusCode);
         Assert.DoesNotContain(Directory.EnumerateFiles(sync.Folder), file => file.Contains(ada.ToString("N"), StringComparison.Ordinal));
     }
 

@@ -21,7 +21,6 @@ namespace OpenReadings.SyncTests;
 /// <summary>The readings service, as it runs in production, for sync to write to.</summary>
 public sealed class ReadingsService() : ServiceUnderTest<readings::Program>("readings")
 {
-    /// <summary>Requests that are answered with 503 or left unanswered before the service is asked: an outage for one person.</summary>
     public override async ValueTask InitializeAsync()
     {
         await base.InitializeAsync();
@@ -42,6 +41,9 @@ public sealed class SyncService() : ServiceUnderTest<Program>("sync")
     private WebApplication tokens = null!;
 
     public ReadingsService Readings { get; } = new();
+
+    /// <summary>The line between the two services, to be cut and mended.</summary>
+    public Line Line { get; private set; } = null!;
     public HashSet<Guid> Gone { get; } = [];
     public HashSet<Guid> Unlucky { get; } = [];
     public List<Guid> Exchanges { get; } = [];
@@ -49,14 +51,15 @@ public sealed class SyncService() : ServiceUnderTest<Program>("sync")
 
     protected override IEnumerable<KeyValuePair<string, string?>> Settings =>
     [
-        new("Identity:Tokens", $"{tokens.Urls.First()}/tokens"), new("Identity:ClientSecret", ClientSecret), new("Readings:Url", Readings.Address.ToString()),
+        new("Identity:Tokens", $"{tokens.Urls.First()}/tokens"), new("Identity:ClientSecret", ClientSecret), new("Readings:Url", Line.Address.ToString()),
         new("Imports:Directory", Folder), new("Imports:LeaseSeconds", "3"), new("Imports:Parallel", "4"), new("Imports:MaxBytes", "200000000"),
-        new("Imports:MaxRejects", "1500"),
+        new("Imports:MaxRejects", "1500"), new("Imports:CheckpointRecords", "1000"),
     ];
 
     public override async ValueTask InitializeAsync()
     {
         await Readings.InitializeAsync();
+        Line = await Line.ToAsync(Readings.Address);
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
@@ -104,6 +107,7 @@ public sealed class SyncService() : ServiceUnderTest<Program>("sync")
     {
         await base.DisposeAsync();
         await tokens.DisposeAsync();
+        await Line.DisposeAsync();
         await Readings.DisposeAsync();
         Directory.Delete(Folder, recursive: true);
     }
