@@ -155,8 +155,13 @@ public sealed class Person(ReadingsService service, Guid id)
         HttpMethod method, string path, string? json = null, string type = "application/json", params (string Name, string Value)[] headers)
     {
         using var response = await RawAsync(method, path, json, type, headers);
+        return (response.StatusCode, await JsonAsync(response));
+    }
+
+    public static async Task<JsonElement> JsonAsync(HttpResponseMessage response)
+    {
         var text = await response.Content.ReadAsStringAsync(ReadingsService.Ct);
-        return (response.StatusCode, text.Length == 0 ? default : JsonDocument.Parse(text).RootElement);
+        return text.Length == 0 ? default : JsonDocument.Parse(text).RootElement;
     }
 
     public async Task<HttpResponseMessage> RawAsync(

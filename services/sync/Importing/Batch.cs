@@ -150,7 +150,7 @@ public sealed class RowBatch(Source source, int lane, Metric[] metrics) : Batch(
     public override IEnumerable<KeyValuePair<string, int>> Types =>
         metrics.Select((metric, slot) => KeyValuePair.Create(metric.Name, Present(slot))).Where(type => type.Value > 0);
 
-    public bool Holds(Metric[] others) => ReferenceEquals(metrics, others);
+    public bool Holds(Metric[] others) => metrics.AsSpan().SequenceEqual(others);
 
     public void Add(ReadOnlySpan<byte> time, ReadOnlySpan<double> row, long line)
     {
