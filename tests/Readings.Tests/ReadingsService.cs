@@ -4,6 +4,7 @@ using System.Text.Json;
 using Dapper;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Npgsql;
 using OpenReadings.Chassis;
 using OpenReadings.Events;
@@ -39,6 +40,9 @@ public sealed class ReadingsService() : ServiceUnderTest<Program>("readings")
             foreach (var exchange in new[] { "catalog.events", "identity.events" }) await channel.ExchangeDeclareAsync(exchange, "topic", durable: true);
         }).GetAwaiter().GetResult();
         base.ConfigureWebHost(builder);
+        // Events stay in the outbox, to be looked at; a test that wants them sent says Relay.SendBatchAsync.
+        builder.ConfigureServices(services => services.Remove(services.Single(service =>
+            service.ServiceType == typeof(IHostedService) && service.ImplementationFactory?.Method.ReturnType == typeof(OutboxRelay))));
     }
 
     public override async ValueTask InitializeAsync()

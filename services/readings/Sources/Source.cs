@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Npgsql;
 using OpenReadings.Chassis;
 using OpenReadings.Events;
 
@@ -82,12 +83,7 @@ internal static class Sources
         await using var db = await database.BeginAsync(user, ct);
         var metrics = await Metrics.CheckAsync(db, wanted.Metrics!);
         // The row is there and held after this statement, whoever else is making it at this moment.
-        var created = await db.ExecuteAsync(
-            """
-            insert into sources (source_id, name, kind, time_zone, location, description, is_public)
-            values (@sourceId, @Name, @Kind, @TimeZone, @Location, @Description, @IsPublic)
-            on conflict (user_id, source_id) do nothing
-            """, Arguments(sourceId, wanted)) == 1;
+        var created = await InsertAsync(db, sourceId, wanted);
         var version = await db.ScalarAsync<int>("select version from sources where source_id = @sourceId for update", new { sourceId });
         Require(http, created ? null : version);
         var changed = await MetricPlan.ApplyAsync(db, sourceId, metrics, all: true);
@@ -123,6 +119,23 @@ internal static class Sources
             || (tag is not null && wanted.Any(one => one.Tag == "*" || (!one.IsWeak && one.Tag == tag)));
         var differs = headers.IfNoneMatch is not { Count: > 0 } refused || tag is null || !refused.Any(one => one.Tag == "*" || one.Tag == tag);
         if (!matches || !differs) throw new ProblemException(412, "precondition-failed", "The source is not at that version.");
+    }
+
+    private static async Task<bool> InsertAsync(UserTransaction db, Guid sourceId, SourceRequest wanted)
+    {
+        try
+        {
+            return await db.ExecuteAsync(
+                """
+                insert into sources (source_id, name, kind, time_zone, location, description, is_public)
+                values (@sourceId, @Name, @Kind, @TimeZone, @Location, @Description, @IsPublic)
+                on conflict (user_id, source_id) do nothing
+                """, Arguments(sourceId, wanted)) == 1;
+        }
+        catch (PostgresException e) when (e.ConstraintName == "user_departed")
+        {
+            throw new ProblemException(404, "account-deleted", "This account was deleted.");
+        }
     }
 
     private static object Arguments(Guid sourceId, SourceRequest wanted) => new
