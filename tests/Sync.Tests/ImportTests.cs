@@ -5,7 +5,6 @@ using System.Text;
 using System.Text.Json;
 using Dapper;
 using Npgsql;
-using OpenReadings.Support;
 
 namespace OpenReadings.SyncTests;
 
