@@ -79,10 +79,10 @@ internal static class Events
             var (started, before) = (Stopwatch.GetTimestamp(), Cpu.Of(platform, "readings"));
             wire.Store(wake, 1);                                 // its commit wakes the relay
             outbox.WaitUntilEmpty();
-            var our = Stopwatch.GetElapsedTime(started).TotalSeconds;
+            var (our, used) = (Stopwatch.GetElapsedTime(started).TotalSeconds, Cpu.Of(platform, "readings") - before);
             await sink.EmptyAsync(count + 1);
             if (round == 0) continue;
-            cpu += Cpu.Of(platform, "readings") - before;
+            cpu += used;
             shares.Add(peer / our);
             peers.Add(count / peer);
             ours.Add(count / our);

@@ -1,5 +1,3 @@
-using Npgsql;
-
 namespace OpenReadings.Benchmarks;
 
 /// <summary>A copy of the readings database to which a thousand other people are added, served by a process of its own.</summary>
@@ -12,7 +10,7 @@ internal static class Grown
     {
         // A database is copied while nobody is connected to it.
         await platform.StopServiceAsync("readings");
-        NpgsqlConnection.ClearAllPools();
+        await platform.QueryAsync<object>("select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = 'readings'", "postgres");
         await platform.QueryAsync<object>($"create database {Database} template readings", "postgres");
         await platform.CreateDatabaseAsync("readings", Database);
         await platform.StartServiceAsync("readings", "readings", "secrets/readings");

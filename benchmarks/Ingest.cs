@@ -44,9 +44,10 @@ internal static class Ingest
             {
                 foreach (var request in bodies[client]) (client == 0 ? wire : otherWire).Store(request, PerRequest);
             }, outbox.WaitUntilEmpty);
+            var used = Cpu.Of(platform, "readings") - before;
             await sink.EmptyAsync(atLeast: requests * 2);
             if (round == 0) continue;                        // warm: code compiled, statements prepared
-            cpu += Cpu.Of(platform, "readings") - before;
+            cpu += used;
             shares.Add(peer / our);
             peers.Add(2 * requests * PerRequest / peer);
             ours.Add(2 * requests * PerRequest / our);

@@ -41,9 +41,10 @@ internal static partial class IngestSingle
             {
                 foreach (var request in bodies[client]) (client == 0 ? wire : otherWire).Store(request, 1);
             }, outbox.WaitUntilEmpty);
+            var used = Cpu.Of(platform, "readings") - before;
             await sink.EmptyAsync(atLeast: 2 * requests);
             if (round == 0) continue;                        // warm: code compiled, statements prepared
-            cpu += Cpu.Of(platform, "readings") - before;
+            cpu += used;
             shares.Add(our / peer);
             peers.Add(peer);
             ours.Add(our);

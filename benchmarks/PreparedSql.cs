@@ -15,7 +15,7 @@ internal sealed class PreparedSql : IDisposable
 
     public static PreparedSql Open(string connectionString, Guid user, IReadOnlyList<Statement> statements)
     {
-        var connection = new NpgsqlConnection(connectionString);
+        var connection = new NpgsqlConnection(connectionString + ";Pooling=false");
         connection.Open();
         var batch = new NpgsqlBatch(connection);
         batch.BatchCommands.Add(new NpgsqlBatchCommand("select set_config('app.user_id', $1, true)")
@@ -25,7 +25,7 @@ internal sealed class PreparedSql : IDisposable
         foreach (var statement in statements)
         {
             var command = new NpgsqlBatchCommand(statement.Sql);
-            foreach (var (type, text) in TypesOf(connection, statement.Sql).Zip(statement.Parameters))
+            foreach (var (type, text) in TypesOf(connection, statement).Zip(statement.Parameters))
                 command.Parameters.Add(new NpgsqlParameter { DataTypeName = type, Value = Parse(connection, type, text) });
             batch.BatchCommands.Add(command);
         }
@@ -62,14 +62,38 @@ internal sealed class PreparedSql : IDisposable
         _ => static (reader, column) => reader.GetValue(column),
     };
 
-    // The log does not say of what type a parameter was; the server infers it as it did for the service.
-    private static string[] TypesOf(NpgsqlConnection connection, string sql)
+    // The log does not say of what type a parameter was. The server infers that as it did for the service, except for arrays
+    // handed to functions that take any: for those, the first types do with which the statement can be prepared.
+    private static string[] TypesOf(NpgsqlConnection connection, Statement statement)
     {
-        Scalar<object>(connection, $"prepare asked as {sql}");
-        var types = Scalar<string[]>(connection, "select parameter_types::text[] from pg_prepared_statements where name = 'asked'");
-        Scalar<object>(connection, "deallocate asked");
-        return types!;
+        IEnumerable<string[]> combinations = [[]];
+        foreach (var text in statement.Parameters)
+            combinations = combinations.SelectMany(types => Candidates(text).Select(type => (string[])[.. types, type]));
+        foreach (var types in combinations)
+        {
+            try
+            {
+                var declared = types.Length == 0 ? "" : $"({string.Join(", ", types)})";
+                Scalar<object>(connection, $"prepare asked {declared} as {statement.Sql}");
+            }
+            catch (PostgresException)
+            {
+                continue;
+            }
+            var inferred = Scalar<string[]>(connection, "select parameter_types::text[] from pg_prepared_statements where name = 'asked'");
+            Scalar<object>(connection, "deallocate asked");
+            return inferred!;
+        }
+        throw new MeasurementFailedException($"This could not be prepared: {statement.Sql}");
     }
+
+    private static string[] Candidates(string? text) => text switch
+    {
+        "{}" => ["integer[]", "timestamp with time zone[]", "text[]"],
+        ['{', ..] when text.Contains(':', StringComparison.Ordinal) => ["timestamp with time zone[]"],
+        ['{', ..] when text.All(c => char.IsAsciiDigit(c) || "{},-".Contains(c, StringComparison.Ordinal)) => ["integer[]"],
+        _ => ["unknown"],
+    };
 
     private static object Parse(NpgsqlConnection connection, string type, string? text) => text is null
         ? DBNull.Value

@@ -6,6 +6,8 @@ namespace OpenReadings.Benchmarks;
 /// <summary>What a chart asks for: over HTTP, against the same SQL, and the same in a database that has grown.</summary>
 internal static class Reads
 {
+    private static readonly TimeSpan LongestRound = TimeSpan.FromSeconds(4);
+
     private sealed record Read(string Name, string What, Func<Year, string> Path, int Count, Func<JsonElement, int> Counted);
 
     private static readonly Read
@@ -33,14 +35,14 @@ internal static class Reads
         if (sql.Run() < 2) throw new MeasurementFailedException("The SQL of the request found nothing.");
 
         var cpu = Cpu.Of(platform, "readings");
-        var (ratios, peers, ours) = Compare(bench, () => wire.Send(request), () => sql.Run());
+        var (ratios, peers, ours, count) = Compare(bench, () => wire.Send(request), () => sql.Run());
         cpu = Cpu.Of(platform, "readings") - cpu;
         return
         [
             new Figure(read.Name, "<=", 3, ratios,
                 $"{read.What}: p50 over HTTP on one connection, as a multiple of the p50 of the same SQL ({statements.Count} "
                 + "statement(s), taken from the server's log) prepared, with the user set in the same batch",
-                $"{ours:F0} µs against {peers:F0} µs; both together: {cpu.Per(ratios.Length * PerRound(bench), "pair")}"),
+                $"{ours:F0} µs against {peers:F0} µs; both together: {cpu.Per(count, "pair")}"),
         ];
     }
 
@@ -52,7 +54,7 @@ internal static class Reads
         var request = Wire.Request("GET", read.Path(year), await year.Person.TokenAsync());
         Warm(plain, request, read);
         Warm(grown, request, read);
-        var (ratios, peers, ours) = Compare(bench, () => grown.Send(request), () => plain.Send(request));
+        var (ratios, peers, ours, _) = Compare(bench, () => grown.Send(request), () => plain.Send(request));
         return
         [
             new Figure($"{read.Name}_grown", "<=", 1.3, ratios,
@@ -62,23 +64,23 @@ internal static class Reads
         ];
     }
 
-    private static int PerRound(Bench bench) => bench.IsQuick ? 200 : 600;
-
-    // In turns of fifty, so that whatever else the machine does meets both.
-    private static (double[] Ratios, double Peer, double Ours) Compare(Bench bench, Action ours, Action peer)
+    // In turns of twenty, so that whatever else the machine does meets both.
+    private static (double[] Ratios, double Peer, double Ours, int Count) Compare(Bench bench, Action ours, Action peer)
     {
+        var count = 0;
         var rounds = Enumerable.Range(0, bench.Rounds).Select(_ =>
         {
-            var (a, b) = (new List<double>(), new List<double>());
-            while (a.Count < PerRound(bench))
+            var (a, b, started) = (new List<double>(), new List<double>(), Stopwatch.GetTimestamp());
+            while (a.Count < 600 && (a.Count < 100 || Stopwatch.GetElapsedTime(started) < LongestRound))
             {
-                for (var i = 0; i < 50; i++) b.Add(Time(peer));
-                for (var i = 0; i < 50; i++) a.Add(Time(ours));
+                for (var i = 0; i < 20; i++) b.Add(Time(peer));
+                for (var i = 0; i < 20; i++) a.Add(Time(ours));
             }
+            count += a.Count;
             return (Ours: Statistics.Median(a), Peer: Statistics.Median(b));
         }).ToArray();
         return ([.. rounds.Select(round => round.Ours / round.Peer)],
-            Statistics.Median(rounds.Select(round => round.Peer)), Statistics.Median(rounds.Select(round => round.Ours)));
+            Statistics.Median(rounds.Select(round => round.Peer)), Statistics.Median(rounds.Select(round => round.Ours)), count);
     }
 
     private static double Time(Action action)
@@ -90,7 +92,8 @@ internal static class Reads
 
     private static void Warm(Wire wire, byte[] request, Read read)
     {
-        for (var i = 0; i < 1000; i++) wire.Send(request);
+        var started = Stopwatch.GetTimestamp();
+        for (var i = 0; i < 1000 && (i < 100 || Stopwatch.GetElapsedTime(started) < LongestRound); i++) wire.Send(request);
         Year.Expect(wire.Body, read.Count, read.Counted);
     }
 
