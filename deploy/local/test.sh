@@ -8,6 +8,7 @@ run_tests() {
   for project in tests/*.Tests/*.csproj; do
     [[ -e $project ]] || continue
     ((${#words[@]} == 0)) || grep -qiE "$(IFS='|'; echo "${words[*]}")" <<<"$project" || continue
+    grep -qF "${project##*/}" Services.sln || die "$project is not in Services.sln: dotnet sln add $project"
     projects+=("$(basename "$project" .csproj)")
   done
   ((${#projects[@]})) || die "No test project has a name like: ${words[*]-}"
@@ -38,7 +39,9 @@ test_project() {
   launch "$results/$project.pid" "$results/$project.log" timeout 1800 \
     dotnet "tests/$project/bin/Release/net10.0/$project.dll" -noLogo -noColor -xml "$results/$project.xml" "$@"
   wait $! || true
-  say "── $project ($((SECONDS - from)) s)" "$(grep -vE '^ *$|^  (Discover|Starting|Finished)' "$results/$project.log")"
+  # The services under test write their own lines between those of the tests: they stay in the file.
+  say "── $project ($((SECONDS - from)) s)" \
+    "$(grep -vE '^ *$|^  (Discover|Starting|Finished)|^[0-9-]{10}T[0-9:.]+Z |^=== TEST|^Ok, passed' "$results/$project.log")"
 }
 
 # sum_up RESULTS NARROWED PROJECT...: the totals over all projects, and whether they will do.
@@ -56,6 +59,7 @@ sum_up() {
   ((narrowed || passed + skipped >= expected)) || wrong+=("Expected at least $expected tests (tests/expected).")
   ((narrowed || passed + skipped <= expected)) || say "tests/expected may grow to $((passed + skipped))."
   for line in "${wrong[@]}"; do say "error: $line"; done
+  ((failed + ${#wrong[@]} == 0)) || say "All that was said is in .dev/tests/*.log."
   say "$passed passed, $((failed + ${#wrong[@]})) failed, $skipped skipped"
   ((failed + ${#wrong[@]} == 0))
 }
@@ -81,6 +85,7 @@ stop_throwaway() {
   wait
   deploy/local/broker.sh kill "$1/broker"
   deploy/local/postgres.sh kill "$1/postgres"
+  rm -rf .dev/tests; mv "$1/results" .dev/tests 2>/dev/null || true
   rm -rf "$1"
 }
 

@@ -3,7 +3,6 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using Dapper;
 using Npgsql;
-using OpenReadings.Journeys;
 using OpenReadings.Support;
 
 [assembly: AssemblyFixture(typeof(RunningPlatform))]

@@ -66,8 +66,9 @@ public sealed class ScriptTests
         {
             ["PGHOST"] = at.Host, ["PGPORT"] = $"{at.Port}", ["PGUSER"] = at.Username, ["PGPASSWORD"] = at.Password, ["PGDATABASE"] = at.Database,
         });
-        Assert.Equal(0, exit);
+        Assert.True(exit == 0, picture);
         var kept = await File.ReadAllTextAsync(Path.Combine(TestServers.Root, "db", "schema", $"{service}.sql"), Ct);
-        Assert.True(kept == picture, $"db/schema/{service}.sql is stale: ./dev schema");
+        var (was, now) = (kept.Split('\n').ToHashSet(), picture.Split('\n'));
+        Assert.True(kept == picture, $"db/schema/{service}.sql is stale: ./dev schema. New: {string.Join('\n', now.Where(line => !was.Contains(line)).Take(9))}");
     }
 }

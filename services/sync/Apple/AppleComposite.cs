@@ -8,7 +8,7 @@ namespace OpenReadings.Sync.Apple;
 /// <summary>Something of several elements that is handed on once: a workout, a stage of sleep, a blood pressure.</summary>
 internal sealed class AppleComposite
 {
-    private const int MostMetadata = 50, LongestText = 200;
+    private const int MostMetadata = 2_500, LongestText = 200;
     private readonly Source source;
     private readonly long line;
     private readonly string endsWith;
@@ -21,6 +21,7 @@ internal sealed class AppleComposite
     private readonly Utf8Table<AppleKind>? kinds;
     private readonly (string Kind, string Type, string From, string To) happening;
     private bool inActivity;
+    private int characters;
 
     private AppleComposite(Source source, long line, string endsWith, byte[] at, Utf8Table<AppleKind>? kinds = null, Metric[]? metrics = null)
     {
@@ -109,7 +110,7 @@ internal sealed class AppleComposite
         if (xml.Text("key"u8) is not { } key || xml.Text("value"u8) is not { } value) return;
         if (key == "HKTimeZone") details["time_zone"] = Short(value);
         else if (key == "HKIndoorWorkout") details["indoor"] = value is "1" or "true";
-        else if (metadata.Count < MostMetadata) metadata[Short(key)] = Short(value);
+        else if ((characters += key.Length + value.Length) <= MostMetadata) metadata[Short(key)] = Short(value);
     }
 
     private void Statistics(XmlScanner xml)

@@ -6,9 +6,9 @@ namespace OpenReadings.Sync.Files;
 
 /// <summary>How much a compressed file may hold.</summary>
 /// <param name="MostBytes">Of one file, decompressed.</param>
-/// <param name="MostTimes">Decompressed bytes for each compressed one, past the first 64 MiB.</param>
+/// <param name="MostTimes">Decompressed bytes for each compressed one, past the first 16 MiB.</param>
 /// <param name="MostEntries">Files in one zip.</param>
-public sealed record FileLimits(long MostBytes = 256L << 30, int MostTimes = 250, int MostEntries = 100_000);
+public sealed record FileLimits(long MostBytes = 64L << 30, int MostTimes = 100, int MostEntries = 100_000);
 
 /// <summary>The text within an uploaded file: as it is, in gzip, or in a zip. Told by content, never by name.</summary>
 public sealed class FileContent(Stream file, FileLimits limits)
@@ -110,7 +110,7 @@ public sealed class FileContent(Stream file, FileLimits limits)
     /// <summary>Stops a file that a few bytes blow up to more than anybody measures.</summary>
     private sealed class Guarded(Stream text, Stream file, FileLimits limits) : Forward
     {
-        private const long Harmless = 64 << 20;
+        private const long Harmless = 16 << 20;
         private readonly long began = file.Position;
         private long bytes;
 

@@ -150,7 +150,7 @@ public sealed class RowBatch(Source source, int lane, Metric[] metrics) : Batch(
     public override IEnumerable<KeyValuePair<string, int>> Types =>
         metrics.Select((metric, slot) => KeyValuePair.Create(metric.Name, Present(slot))).Where(type => type.Value > 0);
 
-    public bool Holds(Metric[] others) => ReferenceEquals(metrics, others);
+    public bool Holds(Metric[] others) => metrics.AsSpan().SequenceEqual(others);
 
     public void Add(ReadOnlySpan<byte> time, ReadOnlySpan<double> row, long line)
     {
@@ -219,7 +219,10 @@ public sealed class EventBatch(Source source, int lane) : Batch(source, lane)
     /// <summary>As many as <c>readings</c> takes in one request.</summary>
     public const int MostEvents = 1_000;
 
+    // readings takes a megabyte of events, and a character may become six bytes of JSON.
+    private const int MostCharacters = 120_000;
     private readonly List<(Happening Happening, long Line)> events = [];
+    private int characters;
 
     public override string Path => "events";
     public override int Count => events.Count;
@@ -227,7 +230,13 @@ public sealed class EventBatch(Source source, int lane) : Batch(source, lane)
     public override IEnumerable<KeyValuePair<string, int>> Types =>
         events.CountBy(item => item.Happening.Kind).Select(kind => KeyValuePair.Create(kind.Key, kind.Value));
 
-    public void Add(Happening happening, long line) => events.Add((happening, line));
+    public bool IsFull => events.Count == MostEvents || characters > MostCharacters;
+
+    public void Add(Happening happening, long line)
+    {
+        events.Add((happening, line));
+        characters += happening.Length;
+    }
 
     public override void Write(PooledBuffer body, Func<Metric, Converter?> converterOf)
     {

@@ -38,7 +38,7 @@ public sealed class Batches(Action<string> skip, Action<long, string?, string, s
         var columns = Of(source);
         var batch = columns.Events ??= new EventBatch(source, 0);
         batch.Add(happening, line);
-        if (batch.Count == EventBatch.MostEvents) columns.Events = Close(batch) as EventBatch;
+        if (batch.IsFull) columns.Events = Close(batch) as EventBatch;
         Count();
     }
 

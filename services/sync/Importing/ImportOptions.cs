@@ -26,6 +26,9 @@ public sealed record ImportOptions
     /// <summary>A worker that was silent for so long is taken for dead, and another takes its import up.</summary>
     public int LeaseSeconds { get; init; } = 15;
 
+    /// <summary>A checkpoint stands behind every so many records, and at least every three seconds.</summary>
+    public int CheckpointRecords { get; init; } = 200_000;
+
     /// <summary>An import that could not go on for so long fails.</summary>
     public TimeSpan GiveUpAfter { get; init; } = TimeSpan.FromDays(7);
 

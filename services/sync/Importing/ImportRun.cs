@@ -11,7 +11,7 @@ namespace OpenReadings.Sync.Importing;
 /// </summary>
 internal sealed class ImportRun : IDisposable
 {
-    private const int Step = 2_000, StretchRecords = 200_000, MostUnwritten = 5_000;
+    private const int Step = 2_000, MostUnwritten = 5_000;
     private static readonly TimeSpan StretchTime = TimeSpan.FromSeconds(3);
     private readonly ImportJob job;
     private readonly ReadingsClient readings;
@@ -23,14 +23,14 @@ internal sealed class ImportRun : IDisposable
     private readonly Channel<(Batch Batch, Ledger.Stretch Stretch)>[] lanes =
         [.. Enumerable.Range(0, Batches.Lanes).Select(_ => Channel.CreateBounded<(Batch, Ledger.Stretch)>(2))];
     private readonly Stopwatch clock = Stopwatch.StartNew();
-    private readonly long recordsBefore;
+    private readonly long recordsBefore, stretchLength;
     private long records, bytes, lastRecords;
     private double rate;
     private TimeSpan lastLook;
 
     public ImportRun(ImportJob job, ReadingsClient readings, FileStream file, ImportOptions options)
     {
-        (this.job, this.readings, this.file, limits) = (job, readings, file, options.Unpacked);
+        (this.job, this.readings, this.file, limits, stretchLength) = (job, readings, file, options.Unpacked, options.CheckpointRecords);
         recordsBefore = job.Checkpoint?.Records ?? 0;
         (records, lastRecords) = (recordsBefore, recordsBefore);
         ledger = new(job.Checkpoint ?? new(new(0, 1), 0, 0, new()), options.MaxRejects);
@@ -93,7 +93,7 @@ internal sealed class ImportRun : IDisposable
             more = reader.Read(Step);
             Interlocked.Exchange(ref records, recordsBefore + reader.Records);
             Interlocked.Exchange(ref bytes, file.Position);
-            var ends = !more || reader.Records - stretchRecords >= StretchRecords || clock.Elapsed - stretchBegan >= StretchTime || ledger.Unwritten >= MostUnwritten;
+            var ends = !more || reader.Records - stretchRecords >= stretchLength || clock.Elapsed - stretchBegan >= StretchTime || ledger.Unwritten >= MostUnwritten;
             if (ends) batches.Flush();
             while (batches.TakeFull() is { } batch)
             {

@@ -3,7 +3,6 @@ using System.Text;
 using System.Text.Json;
 using Dapper;
 using Microsoft.AspNetCore.Mvc;
-using Npgsql;
 using OpenReadings.Chassis;
 
 namespace OpenReadings.Sync.Importing;
@@ -29,21 +28,20 @@ public static class ListRejects
 
         http.Response.ContentType = isCsv ? "text/csv; charset=utf-8" : "application/x-ndjson";
         http.Response.Headers.ContentDisposition = $"attachment; filename=\"rejects-{import}.{(isCsv ? "csv" : "ndjson")}\"";
-        await using var reader = (NpgsqlDataReader)await db.Connection.ExecuteReaderAsync(new CommandDefinition(
+        await using var reader = await db.Connection.ExecuteReaderAsync(new CommandDefinition(
             "select line, record, type, detail from import_rejects where import_id = @import order by number", new { import }, db.Transaction, cancellationToken: ct));
-        var body = http.Response.BodyWriter;
+        var (body, unsent) = (http.Response.BodyWriter, 0);
         if (isCsv) body.Write("line,record,type,detail\r\n"u8);
         while (await reader.ReadAsync(ct))
         {
             var reject = new Reject(reader.GetInt64(0), reader.IsDBNull(1) ? null : reader.GetString(1), reader.GetString(2), reader.GetString(3));
-            if (isCsv) body.Write(Encoding.UTF8.GetBytes($"{reject.Line},{Field(reject.Record)},{Field(reject.Type)},{Field(reject.Detail)}\r\n"));
-            else
-            {
-                body.Write(JsonSerializer.SerializeToUtf8Bytes(reject, Wire.Json));
-                body.Write("\n"u8);
-            }
-
-            if (body.UnflushedBytes > 64 * 1024) await body.FlushAsync(ct);
+            var line = isCsv
+                ? Encoding.UTF8.GetBytes($"{reject.Line},{Field(reject.Record)},{Field(reject.Type)},{Field(reject.Detail)}\r\n")
+                : [.. JsonSerializer.SerializeToUtf8Bytes(reject, Wire.Json), (byte)'\n'];
+            body.Write(line);
+            if ((unsent += line.Length) < 64 * 1024) continue;
+            await body.FlushAsync(ct);
+            unsent = 0;
         }
 
         await body.FlushAsync(ct);

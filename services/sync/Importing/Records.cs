@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json.Serialization;
 
 namespace OpenReadings.Sync.Importing;
 
@@ -48,7 +49,15 @@ public sealed record Quantity(double Value, string Unit);
 /// <summary>Something with a beginning and an end: a workout, a stage of sleep. Times are RFC 3339 as the file gave them.</summary>
 public sealed record Happening(
     string Kind, string Type, string From, string To, IReadOnlyDictionary<string, Quantity>? Values = null,
-    IReadOnlyDictionary<string, object>? Details = null);
+    IReadOnlyDictionary<string, object>? Details = null)
+{
+    /// <summary>About how many characters of JSON it makes.</summary>
+    [JsonIgnore]
+    public int Length => 150 + (Values?.Count ?? 0) * 80 + (Details?.Sum(detail => detail.Key.Length + (detail.Value switch
+    {
+        string text => text.Length, IReadOnlyDictionary<string, string> texts => texts.Sum(text => text.Key.Length + text.Value.Length + 10), _ => 10,
+    })) ?? 0);
+}
 
 /// <summary>Takes what a reader finds in a file. Times are RFC 3339 in UTF-8 with the offset that the file gave.</summary>
 public interface IRecords

@@ -19,7 +19,7 @@ public static class StartImport
         [property: FromQuery(Name = "import_id")] Guid? ImportId, [property: FromQuery(Name = "dry_run")] bool? DryRun);
 
     public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/imports", HandleAsync)
-        .Accepts<Stream>("*/*").Produces<ImportView>(202).Produces<PreviewResult>(200)
+        .Produces<ImportView>(202).Produces<PreviewResult>(200)
         .DisableRequestTimeout()    // a large file on a slow line takes hours; Kestrel ends those that stand still
         .WithName("StartImport").WithSummary("Import a file: apple-health (export.xml or its zip) or csv with a mapping").WithDescription(Description)
         .WithExample(request: "<HealthData>…</HealthData>", response: ImportView.Example, requestType: "application/octet-stream");
