@@ -26,36 +26,38 @@ public static class ListEvents
     }
 
     private static async Task<IResult> OfSourceAsync(
-        Guid sourceId, HttpContext http, CurrentUser user, Database database, KnownSources sources, CancellationToken ct,
+        Guid sourceId, HttpContext http, CurrentUser user, Database database, KnownSources sources, TimeProvider clock, CancellationToken ct,
         string? kind = null, string? from = null, string? to = null, [Range(1, 1000)] int limit = 100, string? after = null) =>
         await sources.FindAsync(user, sourceId, ct) is null
             ? Sources.NotFound(sourceId)
-            : await AnswerAsync(sourceId, http, user, database, kind, from, to, limit, after, ct);
+            : await AnswerAsync(sourceId, http, user, database, clock, kind, from, to, limit, after, ct);
 
     private static Task<IResult> OfAllAsync(
-        HttpContext http, CurrentUser user, Database database, CancellationToken ct,
+        HttpContext http, CurrentUser user, Database database, TimeProvider clock, CancellationToken ct,
         string? kind = null, string? from = null, string? to = null, [Range(1, 1000)] int limit = 100, string? after = null) =>
-        AnswerAsync(null, http, user, database, kind, from, to, limit, after, ct);
+        AnswerAsync(null, http, user, database, clock, kind, from, to, limit, after, ct);
 
     private static async Task<IResult> AnswerAsync(
-        Guid? sourceId, HttpContext http, CurrentUser user, Database database, string? kind, string? from, string? to, int limit,
-        string? after, CancellationToken ct)
+        Guid? sourceId, HttpContext http, CurrentUser user, Database database, TimeProvider clock, string? kind, string? from, string? to,
+        int limit, string? after, CancellationToken ct)
     {
         var question = $"{sourceId}|{kind}|{from}|{to}";
         var (behind, within) = after is null ? (Timestamp.Earliest, 0) : Paging.Read(after, question);
-        DateTime? since = Utc(Between.Parse(from, "from")), until = Utc(Between.Parse(to, "to"));
+        var (since, until) = Between.All(from, to, clock);
         var rows = (await database.ReadAsync<Row>(user,
             """
             select event_id, source_id, kind, type, started_at, ended_at, start_offset, end_offset, measured::text, details::text
             from events
             where (@sourceId::uuid is null or source_id = @sourceId) and (@kind::text is null or kind = @kind)
-                and (@since::timestamptz is null or started_at >= @since) and (@until::timestamptz is null or started_at < @until)
-                and started_at >= @behind
+                and started_at >= @since and started_at < @until
             order by started_at, event_id
             offset @within
             limit @limit
             """,
-            new { sourceId, kind, since, until, behind = Timestamp.ToUtc(behind), within, limit = limit + 1 }, ct)).ToList();
+            new
+            {
+                sourceId, kind, since = Timestamp.ToUtc(Math.Max(since, behind)), until = Timestamp.ToUtc(until), within, limit = limit + 1,
+            }, ct)).ToList();
         string? next = null;
         if (rows.Count > limit)
         {
@@ -87,6 +89,4 @@ public static class ListEvents
         json.WriteEndObject();
         return Results.Empty;
     }
-
-    private static DateTime? Utc(long? at) => at is { } time ? Timestamp.ToUtc(time) : null;
 }

@@ -30,17 +30,22 @@ public static class GetLatest
             limit 1) as r
         """;
 
-    // The newest hour that has anything says where to look.
+    // The newest hour that has anything says where to look. Its end is a column, because under row-level security a sum is
+    // no index condition.
     private const string Ever =
         """
         select m.i, r.at, r.utc_offset, r.value
         from unnest($1, $2) with ordinality as m(series_id, slot, i)
         cross join lateral (
-            select h.bucket from readings_hour h where h.series_id = m.series_id and h.slot = m.slot order by h.bucket desc limit 1) as h
+            select h.bucket, h.bucket + interval '1 hour' as until
+            from readings_hour h
+            where h.series_id = m.series_id and h.slot = m.slot
+            order by h.bucket desc
+            limit 1) as h
         cross join lateral (
             select r.at, r.utc_offset, case m.slot when 1 then r.value when 2 then r.value2 else r.value3 end as value
             from readings r
-            where r.series_id = m.series_id and r.at >= h.bucket and r.at < h.bucket + interval '1 hour'
+            where r.series_id = m.series_id and r.at >= h.bucket and r.at < h.until
                 and case m.slot when 1 then r.value when 2 then r.value2 else r.value3 end is not null
             order by r.at desc
             limit 1) as r
