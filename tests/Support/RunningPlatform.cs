@@ -65,8 +65,8 @@ public sealed class RunningPlatform : IAsyncLifetime
         {
             ["ConnectionStrings:app"] = Databases[service].App, ["ConnectionStrings:relay"] = Databases[service].Relay,
             ["Broker"] = Broker.ToString(), ["Identity:Issuer"] = "http://edge.invalid/identity",
-            ["Identity:Jwks"] = new Uri(identity, "/identity/.well-known/jwks.json").ToString(), ["Identity:Address"] = identity.ToString(),
-            ["Readings:Address"] = Services["readings"].Address.ToString(), ["Identity:ClientSecret"] = clientSecret, ["Clients:sync"] = clientSecret,
+            ["Identity:Jwks"] = new Uri(identity, "/identity/.well-known/jwks.json").ToString(), ["Identity:Tokens"] = new Uri(identity, "/identity/v1/tokens").ToString(),
+            ["Readings:Url"] = Services["readings"].Address.ToString(), ["Identity:ClientSecret"] = clientSecret, ["Clients:sync"] = clientSecret,
             ["KeyEncryptionKey"] = keyEncryption, ["Imports:Directory"] = imports, ["Limits:RequestsPerMinute"] = "1000000",
             ["Limits:AddressPerMinute"] = "1000000", ["Limits:SensitivePerMinute"] = "1000000", ["SECRETS_DIRECTORY"] = "/nonexistent",
             ["ASPNETCORE_ENVIRONMENT"] = "Production",

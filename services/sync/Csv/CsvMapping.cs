@@ -1,12 +1,13 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.RegularExpressions;
 using OpenReadings.Chassis;
 using OpenReadings.Units;
 
 namespace OpenReadings.Sync.Csv;
 
 /// <summary>How the columns of a CSV file become readings of one source.</summary>
-public sealed record CsvMapping
+public sealed partial record CsvMapping
 {
     /// <summary>Where the time stands.</summary>
     public required CsvTime Time { get; init; }
@@ -61,6 +62,10 @@ public sealed record CsvMapping
         return problems.Length == 0 ? mapping! : throw new ProblemException(400, "invalid-mapping", "The mapping cannot be used.", problems);
     }
 
+    // As readings takes it.
+    [GeneratedRegex(@"^[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}_\-. ]{0,62}[\p{L}\p{M}\p{N}_\-.])?$", RegexOptions.CultureInvariant)]
+    private static partial Regex MetricName();
+
     private IEnumerable<ProblemItem> Problems()
     {
         static ProblemItem Wrong(string pointer, string detail) => new(pointer, "invalid-value", detail);
@@ -89,6 +94,8 @@ public sealed record CsvMapping
             else if (metric.Type is not null && SeriesTypes.Find(metric.Type) is not { } type) yield return Wrong($"/metrics/{index}/type", $"'{metric.Type}' is not a series type.");
             else if (metric.Type is { } code && SeriesTypes.Find(code) is { } known && !unit.ConvertsTo(Unit.Parse(known.Unit), known.Substance))
                 yield return Wrong($"/metrics/{index}/unit", $"'{metric.Unit}' does not convert to {known.Unit}, the unit of {code}.");
+            if (metric?.Column is not null && !MetricName().IsMatch(metric.Name))
+                yield return Wrong($"/metrics/{index}/metric", "A metric's name has 1 to 64 letters, digits, and _ - . or spaces between them.");
             if (metric?.Scale is { } scale && (scale == 0 || !double.IsFinite(scale))) yield return Wrong($"/metrics/{index}/scale", "Not 0.");
         }
 
@@ -114,10 +121,14 @@ public sealed record CsvTime(CsvColumn? Column = null, CsvColumn? Date = null, C
 /// <param name="Type">The catalog's series type, if it is one.</param>
 /// <param name="Scale">Its numbers are multiplied by this.</param>
 /// <param name="Counter">It is a register that only grows: its readings are kept as they are.</param>
-public sealed record CsvMetric(CsvColumn Column, string? Metric = null, string Unit = "1", string? Type = null, double? Scale = null, bool Counter = false)
+public sealed partial record CsvMetric(CsvColumn Column, string? Metric = null, string Unit = "1", string? Type = null, double? Scale = null, bool Counter = false)
 {
+    /// <summary>The metric's name; made of the column's, without what a metric's name cannot have, when it is not given.</summary>
     [JsonIgnore]
-    public string Name => Metric ?? Column.Name ?? $"column_{Column.Number}";
+    public string Name => Metric ?? (Column.Name is { } column ? Forbidden().Replace(column, "_").Trim('_', ' ') : $"column_{Column.Number}");
+
+    [GeneratedRegex(@"[^\p{L}\p{M}\p{N}_\-. ]+", RegexOptions.CultureInvariant)]
+    private static partial Regex Forbidden();
 }
 
 /// <summary>A column by name or by number from 1; in JSON a string or a number.</summary>
