@@ -50,6 +50,9 @@ public static class Problems
             BadHttpRequestException { InnerException: JsonException json } => Malformed(json),
             BadHttpRequestException bad => Of(bad.StatusCode, TypeOf(bad.StatusCode), bad.Message),
             PostgresException { ConstraintName: "user_departed" } => Of(404, "account-deleted", "This account was deleted."),
+            PostgresException { SqlState: PostgresErrorCodes.UntranslatableCharacter or PostgresErrorCodes.CharacterNotInRepertoire
+                or PostgresErrorCodes.NumericValueOutOfRange } =>
+                Of(400, "invalid-value", "A text holds a character, or a number has a size, that cannot be stored."),
             NpgsqlException { IsTransient: true } or TimeoutException => Of(503, "temporarily-unavailable", "The database does not answer. Try again."),
             _ => Of(500, "internal-error", "Something went wrong here. The traceId finds it in our log."),
         };

@@ -127,22 +127,23 @@ public sealed class JwksCache(HttpClient http, Uri address, TimeProvider clock) 
 
     private async Task FetchAsync(CancellationToken ct)
     {
-        await fetching.WaitAsync(ct);
+        if (!await fetching.WaitAsync(Patience, ct)) return;
         try
         {
             var now = clock.GetUtcNow();
             if (now - triedAt < Patience) return;            // unknown key ids must not become a load on the issuer
             triedAt = now;
-            using var jwks = JsonDocument.Parse(await http.GetByteArrayAsync(address, ct));
+            // Not the caller's token: one who hangs up must not spoil the try for the others.
+            using var limit = new CancellationTokenSource(Patience);
+            using var jwks = JsonDocument.Parse(await http.GetByteArrayAsync(address, limit.Token));
             keys = jwks.RootElement.GetProperty("keys").EnumerateArray()
                 .Where(key => Text(key, "kty") == "EC" && Text(key, "crv") == "P-256" && Text(key, "use") is null or "sig")
                 .ToFrozenDictionary(key => Text(key, "kid")!, key => new PublicKey(Text(key, "x")!, Text(key, "y")!));
             fetchedAt = now;
         }
-        catch (Exception e) when (e is HttpRequestException or JsonException or TaskCanceledException or CryptographicException or FormatException
-            or KeyNotFoundException && !ct.IsCancellationRequested)
+        catch (Exception e) when (e is not OutOfMemoryException)
         {
-            // The last keys stay good; the next request tries again.
+            // Whatever ails the issuer, the last keys stay good, and a later request tries again.
         }
         finally
         {

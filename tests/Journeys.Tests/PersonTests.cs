@@ -69,7 +69,7 @@ public sealed class PersonTests(RunningPlatform platform)
         }, Ct);
         Assert.Equal(HttpStatusCode.NoContent, deleted.StatusCode);
 
-        await UntilAsync(async () => await RowsAsync("readings", "select count(*)::int from departed_users where user_id = @id", ada.Id) == 1
+        await UntilAsync(async () => await RowsAsync("readings", "select (select count(*) from departed_users where user_id = @id)::int - (select count(*) from sources where user_id = @id)::int", ada.Id) == 1
             && await RowsAsync("sync", "select count(*)::int from departed_users where user_id = @id", ada.Id) == 1);
         foreach (var (service, database) in platform.Databases)
         {

@@ -18,6 +18,8 @@ internal static class Paging
         http.Response.Headers.Link = $"<{http.Request.PathBase}{http.Request.Path}{query}>; rel=\"next\"";
     }
 
+    private const int MostWithin = 100_000;
+
     /// <summary>A cursor behind a time; <paramref name="within"/> counts what was answered of that very time.</summary>
     public static string Cursor(long at, int within, string question)
     {
@@ -34,7 +36,12 @@ internal static class Paging
         Fingerprint(question, asked);
         if (cursor.Length == 27 && Base64Url.IsValid(cursor) && Base64Url.TryDecodeFromChars(cursor, bytes, out var length)
             && length == 20 && asked.SequenceEqual(bytes[12..]))
-            return (BinaryPrimitives.ReadInt64BigEndian(bytes), BinaryPrimitives.ReadInt32BigEndian(bytes[8..]));
+        {
+            // Anybody can make a cursor: what it says is bounded as if it had been typed.
+            var (at, within) = (BinaryPrimitives.ReadInt64BigEndian(bytes), BinaryPrimitives.ReadInt32BigEndian(bytes[8..]));
+            if (at >= Timestamp.Earliest && at <= Timestamp.Of(DateTimeOffset.UtcNow.AddYears(1)) && within is >= 0 and <= MostWithin) return (at, within);
+        }
+
         throw new ProblemException(400, "invalid-cursor", "'after' is the 'next' of an answer to the same question.");
     }
 

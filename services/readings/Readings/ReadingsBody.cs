@@ -140,8 +140,11 @@ internal sealed class ReadingsBody(KnownSource source, DateTimeOffset now)
                 if (json.TokenType == JsonTokenType.StartArray)
                 {
                     isColumn = true;
-                    while (json.Read() && json.TokenType != JsonTokenType.EndArray) times.Add(ReadTime(ref json));
-                    if (times.Count > MaxItems) throw TooMany();
+                    while (json.Read() && json.TokenType != JsonTokenType.EndArray)
+                    {
+                        if (times.Count == MaxItems) throw TooMany();
+                        times.Add(ReadTime(ref json));
+                    }
                 }
                 else at = ReadTime(ref json);
             }
@@ -152,8 +155,11 @@ internal sealed class ReadingsBody(KnownSource source, DateTimeOffset now)
                 if (json.TokenType == JsonTokenType.StartArray)
                 {
                     isColumn = true;
-                    while (json.Read() && json.TokenType != JsonTokenType.EndArray) numbers.Add(ReadNumber(ref json));
-                    if (numbers.Count > MaxItems) throw TooMany();
+                    while (json.Read() && json.TokenType != JsonTokenType.EndArray)
+                    {
+                        if (numbers.Count == MaxItems) throw TooMany();
+                        numbers.Add(ReadNumber(ref json));
+                    }
                 }
                 else if (json.TokenType == JsonTokenType.StartObject) fault = ReadCells(ref json, place);
                 else

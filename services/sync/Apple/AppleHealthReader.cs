@@ -25,6 +25,8 @@ public sealed class AppleHealthReader(ByteWindow window, Func<string, Source?> s
     private long brokenLine;
     private readonly HashSet<string> skipped = [];
 
+    private const int MostWithin = 20_000;
+
     public long Records { get; private set; }
 
     public bool CutShort { get; private set; }
@@ -38,6 +40,14 @@ public sealed class AppleHealthReader(ByteWindow window, Func<string, Source?> s
     {
         for (var read = 0; read < most || composite is not null || ignored is not null; read++)
         {
+            if (read >= most + MostWithin)
+            {
+                // An element that never ends is let go: what waits behind it must not gather in memory.
+                EndComposite();
+                ignored = null;
+                return true;
+            }
+
             switch (xml.Read())
             {
                 case XmlToken.End:

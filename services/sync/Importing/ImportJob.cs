@@ -98,9 +98,9 @@ public sealed class ImportJob(Database database, Guid user, Guid import, Guid le
             """,
             new
             {
-                import, lease, leaseSeconds, state, pause, at.Bytes, at.Records, at.RecordsPerSecond, receipt = JsonSerializer.Serialize(at.Receipt, Wire.Json),
-                checkpoint = at.Checkpoint is null ? null : JsonSerializer.Serialize(at.Checkpoint, Wire.Json),
-                error = error is null ? null : JsonSerializer.Serialize(error, Wire.Json),
+                import, lease, leaseSeconds, state, pause, at.Bytes, at.Records, at.RecordsPerSecond, receipt = Json(at.Receipt),
+                checkpoint = at.Checkpoint is null ? null : Json(at.Checkpoint),
+                error = error is null ? null : Json(error),
             });
         if (cancelled is null || at.Unsaved.Count == 0) return cancelled;
         await db.ExecuteAsync(
@@ -112,10 +112,14 @@ public sealed class ImportJob(Database database, Guid user, Guid import, Guid le
             new
             {
                 import, numbers = Enumerable.Range(at.FirstUnsaved, at.Unsaved.Count).ToArray(), lines = at.Unsaved.Select(reject => reject.Line).ToArray(),
-                records = at.Unsaved.Select(reject => reject.Record).ToArray(), types = at.Unsaved.Select(reject => reject.Type).ToArray(),
+                records = at.Unsaved.Select(reject => reject.Record?.Replace('\0', '?')).ToArray(), types = at.Unsaved.Select(reject => reject.Type).ToArray(),
                 details = at.Unsaved.Select(reject => reject.Detail.Replace('\0', '?')).ToArray(),
             });
         return cancelled;
+
+        // A file may hold the one character that jsonb cannot.
+        static string Json<T>(T value) =>
+            JsonSerializer.Serialize(value, Wire.Json).Replace("\\u0000", "\\ufffd", StringComparison.Ordinal);
     }
 }
 
