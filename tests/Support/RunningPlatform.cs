@@ -37,7 +37,7 @@ public sealed class RunningPlatform : IAsyncLifetime
     public async Task<Person> SignUpAsync()
     {
         var http = Anonymous();
-        var (email, password) = ($"{Guid.NewGuid():N}@example.org", $"Correct-Horse-{Random.Shared.Next(0, 90) + 10}-battery");
+        var (email, password) = ($"{Guid.NewGuid():N}@example.org", $"Correct-Horse-{System.Random.Shared.Next(10, 100)}-battery");
         using var created = await http.PostAsJsonAsync("/identity/v1/accounts", new { email, password, name = "Ada" });
         created.EnsureSuccessStatusCode();
         var account = await created.Content.ReadFromJsonAsync<JsonElement>();
