@@ -6,6 +6,8 @@ using Npgsql;
 using OpenReadings.Support;
 
 [assembly: AssemblyFixture(typeof(RunningPlatform))]
+// A service that one journey kills must not be missed by another.
+[assembly: CollectionBehavior(DisableTestParallelization = true)]
 
 namespace OpenReadings.Journeys;
 
