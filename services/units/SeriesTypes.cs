@@ -46,7 +46,6 @@ public static class SeriesTypes
             Average(30, "peak_expiratory_flow_rate", "Peak expiratory flow rate", "L/min", 0, 1000),
             Average(31, "breathing_disturbance_index", "Breathing disturbance index", "{score}", 0, 200)),
 
-        // LOINC has several codes for lean body mass, by how it was found out: none is certain here.
         .. In("body_composition",
             Last(40, "height", "Height", "cm", 20, 280, "8302-2"),
             Average(41, "weight", "Weight", "kg", 0.2, 700, "29463-7"),

@@ -1,5 +1,4 @@
 using System.ComponentModel.DataAnnotations;
-using System.Globalization;
 using System.Net;
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
@@ -34,7 +33,7 @@ public static class SignIn
         if (!EmailAddress.TryParse(login.Email, out var email)) email = new EmailAddress("", "");
         var place = RateLimits.NetworkOf(http);
         var (known, isFamiliar) = await FindAsync(database, email, place, ct);
-        if (budget.Take(email.Key, place, isFamiliar) is { } wait) return TooMany(http.Response, wait);
+        if (budget.Take(email.Key, place, isFamiliar) is { } wait) return SignInBudget.Refuse(http, wait);
         var isRight = await passwords.IsRightAsync(known?.Hash, login.Password, ct);
         if (!isRight || known is null or { IsDisabled: true }) return Refused();
         budget.Forgive(email.Key, place, isFamiliar);
@@ -82,12 +81,6 @@ public static class SignIn
             "select user_id, hash, is_disabled from find_password(@Key)", new { email.Key });
         return (known, await db.ScalarAsync<bool>(
             "select is_familiar(@Key, @place::cidr)", new { email.Key, place = place.ToString() }));
-    }
-
-    private static ProblemHttpResult TooMany(HttpResponse response, TimeSpan wait)
-    {
-        response.Headers.RetryAfter = Math.Max(1, (int)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
-        return Problems.Of(429, "too-many-tries", "Too many passwords were tried for this e-mail address. Wait as long as Retry-After says.");
     }
 
     private static ProblemHttpResult Refused() =>

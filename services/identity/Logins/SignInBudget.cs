@@ -1,4 +1,7 @@
+using System.Globalization;
 using System.Net;
+using Microsoft.AspNetCore.Http.HttpResults;
+using OpenReadings.Chassis;
 
 namespace OpenReadings.Identity.Logins;
 
@@ -26,6 +29,13 @@ public sealed class SignInBudget(IConfiguration config, TimeProvider clock)
     {
         places.Fill($"{account} {place}");
         if (!isFamiliar) strangers.Return(account);
+    }
+
+    public static ProblemHttpResult Refuse(HttpContext http, TimeSpan wait)
+    {
+        http.Response.Headers.RetryAfter =
+            Math.Max(1, (int)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+        return Problems.Of(429, "too-many-tries", "Too many passwords were tried. Wait as long as Retry-After says.");
     }
 
     private sealed class Buckets(int most, TimeSpan refill, TimeProvider clock)
