@@ -45,14 +45,14 @@ public sealed class ScriptTests
     {
         var folder = Shell.TemporaryFolder();
         var (exit, said) = await Shell.RunAsync("""
-            . deploy/local/common.sh; printf 'this is no JSON' >"$1/definitions"
-            code=0; deploy/local/broker.sh start "$1" "$(free_port 1 2 10000)" "$1/definitions" || code=$?
+            . deploy/local/common.sh; mkdir -p "$1/mnesia"; echo in the way >"$1/mnesia/broker@localhost"
+            code=0; deploy/local/broker.sh start "$1" "$(free_port 1 2 10000)" || code=$?
             deploy/local/broker.sh stop "$1"; exit $code
             """, null, folder);
         Directory.Delete(folder, recursive: true);
         Assert.Equal(1, exit);
         Assert.Contains($"RabbitMQ ended. The end of {folder}/log:", said, StringComparison.Ordinal);
-        Assert.Contains("definitions", said, StringComparison.Ordinal);
+        Assert.Contains("mnesia", said, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -19,9 +19,8 @@ public sealed class LimitTests(ReadingsService service)
         var (ada, bob) = (service.NewPerson(), service.NewPerson());
         var (hers, his) = (await ada.SourceAsync(Person.Watch), await bob.SourceAsync(Person.Watch));
         var (memory, large) = (service.Services.GetRequiredService<BodyMemory>(), new Stalled(40_000_000));
-        var before = memory.Taken;
         var stalled = ada.Http.PostAsync($"/readings/v1/sources/{hers}/readings", large, Ct);
-        for (var limit = System.Diagnostics.Stopwatch.StartNew(); memory.Taken - before < 40_000_000 && limit.Elapsed.TotalSeconds < 30; await Task.Delay(10, Ct)) { }
+        for (var limit = System.Diagnostics.Stopwatch.StartNew(); memory.TakenBy(ada.Id) < 40_000_000 && limit.Elapsed.TotalSeconds < 30; await Task.Delay(10, Ct)) { }
 
         var lines = Given.Row(Given.Minute(1), ("steps", 1)) + new string('\n', 1_000_000);
         using var refused = await ada.RawAsync(HttpMethod.Post, $"sources/{hers}/readings", lines, "application/x-ndjson");

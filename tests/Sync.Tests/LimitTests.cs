@@ -3,11 +3,11 @@ using System.IO.Compression;
 using System.Net;
 using System.Text.Json;
 using Dapper;
-using Npgsql;
-using OpenReadings.Events;
-using OpenReadings.Chassis;
-using OpenReadings.Sync.Importing;
 using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
+using OpenReadings.Chassis;
+using OpenReadings.Events;
+using OpenReadings.Sync.Importing;
 
 namespace OpenReadings.SyncTests;
 

@@ -14,8 +14,8 @@ public sealed class BodyMemory(IConfiguration config)
     private readonly ConcurrentDictionary<Guid, long> people = new();
     private long taken;
 
-    /// <summary>What bodies take now, beyond the first 16 KB of each.</summary>
-    public long Taken => Interlocked.Read(ref taken);
+    /// <summary>What the bodies of this person take now, beyond the first 16 KB of each.</summary>
+    public long TakenBy(Guid user) => people.GetValueOrDefault(user);
 
     /// <summary>For one body of this person. Disposing gives back what it took.</summary>
     public Share Begin(Guid user) => new(this, user);
