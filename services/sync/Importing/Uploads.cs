@@ -28,6 +28,9 @@ public sealed class Uploads(ImportOptions options)
         }
     }
 
+    /// <summary>How many files the person is sending now.</summary>
+    public int By(Guid user) => people.TryGetValue(user, out var person) ? person.Uploads : 0;
+
     internal sealed class Person
     {
         public int Uploads { get; set; }
