@@ -18,7 +18,7 @@ public sealed record ImportOptions
     public long MaxUnfinishedBytes { get; init; } = 32L << 30;
 
     /// <summary>How many files one person may be sending to one replica at once.</summary>
-    public int MaxUploads { get; init; } = 2;
+    public int MaxUploads { get; init; } = 5;
 
     /// <summary>How many imports one replica runs at once.</summary>
     public int Parallel { get; init; } = 2;
