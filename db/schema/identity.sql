@@ -61,6 +61,22 @@ CREATE FUNCTION public.find_refresh_token(presented_hash bytea) RETURNS TABLE(us
    WHERE (refresh_tokens.token_hash = find_refresh_token.presented_hash);
 END;
 
+CREATE TABLE public.familiar_addresses (
+    user_id uuid DEFAULT public.app_user_id() NOT NULL,
+    address cidr NOT NULL,
+    last_used_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.familiar_addresses FORCE ROW LEVEL SECURITY;
+
+CREATE PROCEDURE public.forget_old_addresses()
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    BEGIN ATOMIC
+ DELETE FROM public.familiar_addresses
+   WHERE (familiar_addresses.last_used_at < (now() - '90 days'::interval));
+END;
+
 CREATE TABLE public.logins (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
     login_id uuid NOT NULL,
@@ -92,6 +108,16 @@ CREATE FUNCTION public.forget_old_logins(most integer) RETURNS bigint
          )
   SELECT count(*) AS count
     FROM forgotten;
+END;
+
+CREATE FUNCTION public.is_familiar(wanted_email_key text, from_address cidr) RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    BEGIN ATOMIC
+ SELECT (EXISTS ( SELECT
+            FROM (public.accounts
+              JOIN public.familiar_addresses USING (user_id))
+           WHERE ((accounts.email_key = is_familiar.wanted_email_key) AND ((familiar_addresses.address)::inet = (is_familiar.from_address)::inet) AND (familiar_addresses.last_used_at > (now() - '90 days'::interval))))) AS "exists";
 END;
 
 CREATE PROCEDURE public.note_repeated_sign_up(IN taken_email_key text)
@@ -228,6 +254,9 @@ ALTER TABLE ONLY public.accounts
 ALTER TABLE ONLY public.departed_users
     ADD CONSTRAINT departed_users_pkey PRIMARY KEY (user_id);
 
+ALTER TABLE ONLY public.familiar_addresses
+    ADD CONSTRAINT familiar_addresses_pkey PRIMARY KEY (user_id, address);
+
 ALTER TABLE ONLY public.inbox
     ADD CONSTRAINT inbox_pkey PRIMARY KEY (consumer, message_id);
 
@@ -263,6 +292,9 @@ CREATE INDEX refresh_tokens_login ON public.refresh_tokens USING btree (user_id,
 
 CREATE UNIQUE INDEX schemaversions_scriptname ON public.schemaversions USING btree (scriptname);
 
+ALTER TABLE ONLY public.familiar_addresses
+    ADD CONSTRAINT familiar_addresses_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.logins
     ADD CONSTRAINT logins_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
 
@@ -276,11 +308,15 @@ ALTER TABLE public.accounts ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.departed_users ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.familiar_addresses ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.logins ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY own_rows ON public.accounts USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.departed_users USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
+CREATE POLICY own_rows ON public.familiar_addresses USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.logins USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
@@ -314,12 +350,21 @@ GRANT SELECT ON TABLE public.refresh_tokens TO identity_backup;
 REVOKE ALL ON FUNCTION public.find_refresh_token(presented_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.find_refresh_token(presented_hash bytea) TO identity_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.familiar_addresses TO identity_app;
+GRANT SELECT ON TABLE public.familiar_addresses TO identity_backup;
+
+REVOKE ALL ON PROCEDURE public.forget_old_addresses() FROM PUBLIC;
+GRANT ALL ON PROCEDURE public.forget_old_addresses() TO identity_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.logins TO identity_app;
 GRANT SELECT ON TABLE public.logins TO identity_backup;
 GRANT SELECT ON TABLE public.logins TO identity_readonly;
 
 REVOKE ALL ON FUNCTION public.forget_old_logins(most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.forget_old_logins(most integer) TO identity_app;
+
+REVOKE ALL ON FUNCTION public.is_familiar(wanted_email_key text, from_address cidr) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.is_familiar(wanted_email_key text, from_address cidr) TO identity_app;
 
 REVOKE ALL ON PROCEDURE public.note_repeated_sign_up(IN taken_email_key text) FROM PUBLIC;
 GRANT ALL ON PROCEDURE public.note_repeated_sign_up(IN taken_email_key text) TO identity_app;

@@ -330,6 +330,13 @@ begin
 end
 $$;
 
+CREATE TABLE public.declared_metrics (
+    user_id uuid DEFAULT public.app_user_id() NOT NULL,
+    declared integer NOT NULL
+);
+
+ALTER TABLE ONLY public.declared_metrics FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.departed_users (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
     departed_at timestamp with time zone DEFAULT now() NOT NULL
@@ -542,6 +549,9 @@ ALTER TABLE ONLY public.schemaversions ALTER COLUMN schemaversionsid SET DEFAULT
 ALTER TABLE ONLY public.schemaversions
     ADD CONSTRAINT "PK_schemaversions_Id" PRIMARY KEY (schemaversionsid);
 
+ALTER TABLE ONLY public.declared_metrics
+    ADD CONSTRAINT declared_metrics_pkey PRIMARY KEY (user_id);
+
 ALTER TABLE ONLY public.departed_users
     ADD CONSTRAINT departed_users_pkey PRIMARY KEY (user_id);
 
@@ -627,11 +637,15 @@ ALTER TABLE ONLY public.series_access
 ALTER TABLE ONLY public.series
     ADD CONSTRAINT series_user_id_source_id_fkey FOREIGN KEY (user_id, source_id) REFERENCES public.sources(user_id, source_id) ON DELETE CASCADE;
 
+ALTER TABLE public.declared_metrics ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.departed_users ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.events ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.metrics ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY own_rows ON public.declared_metrics USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.departed_users USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
@@ -713,6 +727,10 @@ REVOKE ALL ON FUNCTION public.make_readings_partitions(until date) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.make_readings_partitions(until date) TO readings_app;
 
 REVOKE ALL ON FUNCTION public.recount_rollups() FROM PUBLIC;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.declared_metrics TO readings_app;
+GRANT SELECT ON TABLE public.declared_metrics TO readings_backup;
+GRANT SELECT ON TABLE public.declared_metrics TO readings_readonly;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.departed_users TO readings_app;
 GRANT SELECT ON TABLE public.departed_users TO readings_backup;

@@ -38,7 +38,7 @@ CREATE FUNCTION public.claim_import(p_lease uuid, p_seconds integer) RETURNS TAB
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     BEGIN ATOMIC
- UPDATE public.imports AS i SET state = 'running'::text, lease = claim_import.p_lease, lease_until = (now() + make_interval(secs => (claim_import.p_seconds)::double precision)), started_at = COALESCE(i.started_at, now())
+ UPDATE public.imports i SET state = 'running'::text, lease = claim_import.p_lease, lease_until = (now() + make_interval(secs => (claim_import.p_seconds)::double precision)), started_at = COALESCE(i.started_at, now())
     FROM ( SELECT w.user_id,
              w.import_id
             FROM public.imports w
@@ -52,6 +52,27 @@ CREATE FUNCTION public.claim_import(p_lease uuid, p_seconds integer) RETURNS TAB
    RETURNING i.user_id,
      i.import_id;
 END;
+
+CREATE FUNCTION public.hold_person() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    perform lock_person(new.user_id, alone => false);
+    return new;
+end
+$$;
+
+CREATE FUNCTION public.lock_person(person uuid, alone boolean) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+    if alone then
+        perform pg_advisory_xact_lock('imports'::regclass::oid::int, hashtext(person::text));
+    else
+        perform pg_advisory_xact_lock_shared('imports'::regclass::oid::int, hashtext(person::text));
+    end if;
+end
+$$;
 
 CREATE PROCEDURE public.own_rows(IN t regclass)
     LANGUAGE plpgsql
@@ -197,6 +218,8 @@ CREATE INDEX imports_unfinished ON public.imports USING btree (created_at) WHERE
 CREATE INDEX inbox_received_at ON public.inbox USING btree (received_at);
 
 CREATE UNIQUE INDEX schemaversions_scriptname ON public.schemaversions USING btree (scriptname);
+
+CREATE TRIGGER a_hold_person BEFORE INSERT ON public.imports FOR EACH ROW EXECUTE FUNCTION public.hold_person();
 
 CREATE TRIGGER refuse_departed_user BEFORE INSERT ON public.imports FOR EACH ROW EXECUTE FUNCTION public.refuse_departed_user();
 

@@ -11,6 +11,9 @@ builder.Services.AddSingleton<PasswordHasher>();
 builder.Services.AddHostedService(services => services.GetRequiredService<PasswordHasher>());
 builder.Services.AddSingleton<KeySealer>();
 builder.Services.AddSingleton<TokenIssuer>();
+builder.Services.AddSingleton<KnownClients>().AddSingleton<RateLimits.IProveClients>(services =>
+    services.GetRequiredService<KnownClients>());
+builder.Services.AddSingleton<SignInBudget>();
 builder.Services.AddSingleton<KeyRing>();
 builder.Services.AddHostedService(services => services.GetRequiredService<KeyRing>());
 builder.Services.AddSingleton<ForgetOldLogins>();

@@ -7,6 +7,7 @@ var builder = WebApplication.CreateBuilder(args).AddChassis("readings",
     new Subscription("readings.departures", "identity.events").On<AccountDeleted, ForgetAccount>());
 builder.Services.AddValidation();      // here, not in the chassis: the generator sees only the project that calls it
 builder.Services.AddSingleton<KnownSources>();
+builder.Services.AddSingleton<BodyMemory>();
 builder.Services.AddHostedService<MakePartitions>();
 var app = builder.Build().UseChassis();
 

@@ -11,7 +11,7 @@ builder.Services.AddValidation();
 builder.Services.AddSingleton(builder.Configuration.GetSection("Imports").Get<ImportOptions>() ?? new ImportOptions());
 builder.Services.AddOutgoing("identity", new Uri(builder.Configuration["Identity:Tokens"]!));
 builder.Services.AddOutgoing("readings", new Uri(builder.Configuration["Readings:Url"]!));
-builder.Services.AddSingleton<ImportFiles>().AddSingleton<ImportSignal>().AddSingleton<ServiceTokens>().AddSingleton<ReadingsClient>();
+builder.Services.AddSingleton<ImportFiles>().AddSingleton<Uploads>().AddSingleton<ImportSignal>().AddSingleton<ServiceTokens>().AddSingleton<ReadingsClient>();
 builder.Services.AddHostedService<ImportWorker>();
 builder.Services.AddSingleton<SweepFiles>().AddHostedService(provider => provider.GetRequiredService<SweepFiles>());
 var app = builder.Build().UseChassis();

@@ -7,7 +7,7 @@ namespace OpenReadings.Units;
 public static class SeriesTypes
 {
     /// <summary>Grows with every change of the list, so that an older program cannot undo a newer one's list.</summary>
-    public const int Revision = 1;
+    public const int Revision = 2;
 
     /// <summary>What the licence of LOINC wants to be said wherever its codes are listed.</summary>
     public const string LoincNotice =
@@ -41,12 +41,11 @@ public static class SeriesTypes
             Average(26, "blood_alcohol_content", "Blood alcohol content", "mg/dL", 0, 600)
                 with { Substance = "ethanol" },
             Average(27, "peripheral_perfusion_index", "Peripheral perfusion index", "%", 0, 30),
-            Average(28, "forced_vital_capacity", "Forced vital capacity", "L", 0, 10, "19868-9"),
-            Average(29, "forced_expiratory_volume_1", "Forced expiratory volume in one second", "L", 0, 10, "20150-9"),
-            Average(30, "peak_expiratory_flow_rate", "Peak expiratory flow rate", "L/min", 0, 1000, "19935-6"),
+            Average(28, "forced_vital_capacity", "Forced vital capacity", "L", 0, 10),
+            Average(29, "forced_expiratory_volume_1", "Forced expiratory volume in one second", "L", 0, 10),
+            Average(30, "peak_expiratory_flow_rate", "Peak expiratory flow rate", "L/min", 0, 1000),
             Average(31, "breathing_disturbance_index", "Breathing disturbance index", "{score}", 0, 200)),
 
-        // LOINC has several codes for lean body mass, by how it was found out: none is certain here.
         .. In("body_composition",
             Last(40, "height", "Height", "cm", 20, 280, "8302-2"),
             Average(41, "weight", "Weight", "kg", 0.2, 700, "29463-7"),
@@ -64,14 +63,14 @@ public static class SeriesTypes
                 with { IsDifference = true }),
 
         .. In("fitness",
-            Average(60, "vo2_max", "Maximal oxygen uptake (VO2 max)", "mL/kg/min", 5, 100, "94122-9"),
-            Max(61, "six_minute_walk_test_distance", "Six-minute walk test", "m", 0, 1500, "64098-7"),
+            Average(60, "vo2_max", "Maximal oxygen uptake (VO2 max)", "mL/kg/min", 5, 100),
+            Max(61, "six_minute_walk_test_distance", "Six-minute walk test", "m", 0, 1500),
             Last(62, "cardiovascular_age", "Cardiovascular age", "a", 0, 130)),
 
         // Apple's physical effort is an energy per mass and time: numerically it is the score others speak of.
         .. In("activity",
             Sum(80, "steps", "Steps", "{steps}", 0, 200_000, "55423-8"),
-            Sum(81, "energy", "Active energy", "kcal", 0, 20_000, "41981-2"),
+            Sum(81, "energy", "Active energy", "kcal", 0, 20_000),
             Sum(82, "basal_energy", "Basal energy", "kcal", 0, 10_000),
             Sum(83, "stand_time", "Time standing", "min", 0, 1500),
             Sum(84, "exercise_time", "Time exercising", "min", 0, 1500),

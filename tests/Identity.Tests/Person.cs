@@ -45,8 +45,13 @@ public sealed class Person(IdentityService service)
             Json.Options, TestContext.Current.CancellationToken))!;
     }
 
-    public Task<HttpResponseMessage> TrySignInAsync(string password) =>
-        service.PostAsync("logins", new { email = Email, password });
+    public async Task<HttpResponseMessage> TrySignInAsync(string password, string from = "127.0.0.1")
+    {
+        using var http = service.Anonymous();
+        http.DefaultRequestHeaders.Add("X-Forwarded-For", from);
+        return await http.PostAsJsonAsync(
+            "/identity/v1/logins", new { email = Email, password }, TestContext.Current.CancellationToken);
+    }
 
     public Task<HttpResponseMessage> DeleteAccountAsync(string password) => Http.SendAsync(
         new HttpRequestMessage(HttpMethod.Delete, "/identity/v1/me") { Content = JsonContent.Create(new { password }) },

@@ -1,4 +1,6 @@
 using System.Net;
+using System.Net.Sockets;
+using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -30,6 +32,7 @@ public sealed class EdgeTests : IAsyncLifetime
         behind.MapGet("/{service}/problem", () => Results.Problem(statusCode: 404, type: "of-the-service"));
         behind.MapPost("/{service}/v1/imports", CountAsync);
         behind.MapPost("/{service}/v1/rows", CountAsync);
+        behind.MapPost("/{service}/v1/refused", () => Results.Problem(statusCode: 401, type: "of-the-service"));
         await behind.StartAsync();
         var upstream = behind.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single()["http://".Length..];
         for (var tries = 0; ; tries++)
@@ -105,6 +108,36 @@ public sealed class EdgeTests : IAsyncLifetime
     {
         using var response = await http.SendAsync(new HttpRequestMessage(HttpMethod.Post, "/sync/v1/imports") { Content = new Paused(firstBytes.Task) }, Ct);
         Assert.Equal("8192", await response.Content.ReadAsStringAsync(Ct));
+    }
+
+    [Theory]
+    [InlineData("readings"), InlineData("catalog"), InlineData("sync")]
+    public async Task A_stranger_is_refused_before_the_body_has_come(string service)
+    {
+        using var stranger = await OpenAsync($"POST /{service}/v1/refused HTTP/1.1\r\nHost: x\r\nContent-Length: 8000000\r\n\r\nthe beginning");
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Ct);
+        limit.CancelAfter(TimeSpan.FromSeconds(20));
+        Assert.Equal("HTTP/1.1 401 Unauthorized", await new StreamReader(stranger.GetStream()).ReadLineAsync(limit.Token));
+    }
+
+    [Fact]
+    public async Task One_address_has_so_many_requests_at_once_and_no_more()
+    {
+        var slow = new List<TcpClient>();
+        for (var i = 0; i < 300; i++) slow.Add(await OpenAsync("POST /readings/v1/rows HTTP/1.1\r\nHost: x\r\nContent-Length: 8000000\r\n\r\nx"));
+        var answers = slow.Select(one => new StreamReader(one.GetStream()).ReadLineAsync(Ct).AsTask()).ToArray();
+        var first = await Task.WhenAny(answers);
+        Assert.Equal("HTTP/1.1 429 Too Many Requests", await first);
+        slow.ForEach(one => one.Dispose());
+        await Task.WhenAll(answers).ContinueWith(_ => { }, TaskScheduler.Default);
+    }
+
+    private async Task<TcpClient> OpenAsync(string beginning)
+    {
+        var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, http.BaseAddress!.Port, Ct);
+        await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(beginning), Ct);
+        return client;
     }
 
     private async Task<string> CountAsync(HttpRequest request)

@@ -26,6 +26,36 @@ public sealed class ScriptTests
     }
 
     [Fact]
+    public async Task A_package_that_is_missing_is_named_with_what_to_do_about_it_by_whoever_is_not_root()
+    {
+        var (exit, said) = await Shell.RunAsync("""
+            export DOTNET=$(type -p dotnet); user=(); ((EUID)) || user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+            cat deploy/local/common.sh deploy/local/packages.sh - <<'END' | "${user[@]}" bash
+            dotnet() { :; }; missing_packages() { printf nginx-light; }; install_packages; echo went on
+            END
+            """);
+        Assert.Equal(1, exit);
+        Assert.Contains("Missing: nginx-light", said, StringComparison.Ordinal);
+        Assert.Contains("Run as root, once:   ./dev install", said, StringComparison.Ordinal);
+        Assert.DoesNotContain("went on", said, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_broker_that_dies_is_said_to_have_ended_with_its_last_words()
+    {
+        var folder = Shell.TemporaryFolder();
+        var (exit, said) = await Shell.RunAsync("""
+            . deploy/local/common.sh; mkdir -p "$1/mnesia"; echo in the way >"$1/mnesia/broker@localhost"
+            code=0; deploy/local/broker.sh start "$1" "$(free_port 1 2 10000)" || code=$?
+            deploy/local/broker.sh stop "$1"; exit $code
+            """, null, folder);
+        Directory.Delete(folder, recursive: true);
+        Assert.Equal(1, exit);
+        Assert.Contains($"RabbitMQ ended. The end of {folder}/log:", said, StringComparison.Ordinal);
+        Assert.Contains("mnesia", said, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_pid_that_passed_to_another_process_is_nobody_of_ours()
     {
         var (exit, said) = await Shell.RunAsync("""

@@ -73,6 +73,14 @@ public sealed partial class TheSeriesTypes
             Assert.Equal(Luhn(parts[0]), int.Parse(parts[1], System.Globalization.CultureInfo.InvariantCulture));
         });
 
+    // A wrong code is worse than none: only codes that a document of the specification gives
+    // (integrator-conventions.md §4.2, the LOINC table).
+    [Fact]
+    public void No_loinc_code_is_without_a_document_that_gives_it() => Assert.Equal(
+        ["2339-0", "29463-7", "39156-5", "40443-4", "41982-0", "55423-8", "59408-5", "80404-7", "8280-0", "8302-2", "8310-5", "8462-4",
+            "8480-6", "8867-4", "9279-1"],
+        SeriesTypes.All.Where(type => type.Loinc is not null).Select(type => type.Loinc!).Order(StringComparer.Ordinal));
+
     [Theory]
     [InlineData("heart_rate", "8867-4")]
     [InlineData("resting_heart_rate", "40443-4")]
@@ -139,7 +147,7 @@ public sealed partial class TheSeriesTypes
     {
         var list = string.Join('\n', SeriesTypes.All);
         var fingerprint = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(list)).AsSpan(0, 8));
-        Assert.Equal("1 5922df400324d418", $"{SeriesTypes.Revision} {fingerprint}");
+        Assert.Equal("2 4eec74713a2ad7cb", $"{SeriesTypes.Revision} {fingerprint}");
     }
 
     // LOINC's check digit is the one of credit cards.

@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
+using OpenReadings.Identity.Logins;
 using OpenReadings.Identity.Passwords;
 
 namespace OpenReadings.Identity.Accounts;
@@ -18,13 +19,17 @@ public static class ChangePassword
         .WithExample(request: """{"current_password": "Correct horse 7", "new_password": "Battery staple 8"}""");
 
     private static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(
-        Request change, CurrentUser user, Database database, PasswordHasher passwords, CancellationToken ct)
+        Request change, CurrentUser user, HttpContext http, Database database, PasswordHasher passwords,
+        SignInBudget budget, CancellationToken ct)
     {
         ProblemItem[] broken = [.. PasswordRules.Broken(change.NewPassword, "/new_password")];
         if (broken.Length > 0)
             return Problems.Of(400, "validation-failed", "The new password breaks rules.", broken);
         if (await StoredPassword.OfAsync(user, database, ct) is not { Hash: var was }) return Account.Gone();
+        var (account, place) = (user.Id.ToString(), RateLimits.NetworkOf(http));
+        if (budget.Take(account, place, isFamiliar: true) is { } wait) return SignInBudget.Refuse(http, wait);
         if (!await passwords.IsRightAsync(was, change.CurrentPassword, ct)) return Account.WrongPassword();
+        budget.Forgive(account, place, isFamiliar: true);
 
         var hash = await passwords.HashAsync(change.NewPassword!, ct);
         await using var db = await database.BeginAsync(user, ct);

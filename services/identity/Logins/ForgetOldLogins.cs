@@ -2,7 +2,7 @@ using OpenReadings.Chassis;
 
 namespace OpenReadings.Identity.Logins;
 
-/// <summary>Deletes logins that ended a week ago, with their refresh tokens. Several replicas do no harm.</summary>
+/// <summary>Deletes logins that ended a week ago, with their refresh tokens, and addresses not signed in from for long. Several replicas do no harm.</summary>
 public sealed class ForgetOldLogins(Database database, TimeProvider clock, ILogger<ForgetOldLogins> log)
     : BackgroundService
 {
@@ -31,5 +31,8 @@ public sealed class ForgetOldLogins(Database database, TimeProvider clock, ILogg
             await db.CommitAsync();
         }
         while (forgotten == AtOnce);
+        await using var last = await database.BeginUnownedAsync(ct);
+        await last.ExecuteAsync("call forget_old_addresses()");
+        await last.CommitAsync();
     }
 }

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Net;
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Accounts;
@@ -8,7 +9,7 @@ using OpenReadings.Identity.Tokens;
 namespace OpenReadings.Identity.Logins;
 
 /// <summary>
-/// Begins a login. Whether the address is unknown, the password wrong or the account disabled: the same work is done
+/// Begins a login. Tries are limited by e-mail address and place, whether anybody has that address or not. Whether the address is unknown, the password wrong or the account disabled: the same work is done
 /// and the same answer given.
 /// </summary>
 public static class SignIn
@@ -26,12 +27,16 @@ public static class SignIn
             response: LoginTokens.Example);
 
     private static async Task<Results<Ok<LoginTokens>, ProblemHttpResult>> HandleAsync(
-        Request login, Database database, PasswordHasher passwords, TokenIssuer tokens, TimeProvider clock,
-        HttpResponse response, CancellationToken ct)
+        Request login, Database database, PasswordHasher passwords, SignInBudget budget, TokenIssuer tokens,
+        TimeProvider clock, HttpContext http, CancellationToken ct)
     {
-        var known = EmailAddress.TryParse(login.Email, out var email) ? await FindAsync(database, email, ct) : null;
+        if (!EmailAddress.TryParse(login.Email, out var email)) email = new EmailAddress("", "");
+        var place = RateLimits.NetworkOf(http);
+        var (known, isFamiliar) = await FindAsync(database, email, place, ct);
+        if (budget.Take(email.Key, place, isFamiliar) is { } wait) return SignInBudget.Refuse(http, wait);
         var isRight = await passwords.IsRightAsync(known?.Hash, login.Password, ct);
         if (!isRight || known is null or { IsDisabled: true }) return Refused();
+        budget.Forgive(email.Key, place, isFamiliar);
 
         var hash = Argon2.IsOutdated(known.Hash) ? await passwords.HashAsync(login.Password, ct) : known.Hash;
         var (loginId, next, now) = (Guid.CreateVersion7(), RefreshToken.New(), clock.GetUtcNow());
@@ -56,18 +61,26 @@ public static class SignIn
                 hash, loginId, client = TokenIssuer.People, scope = TokenIssuer.PeoplesScope, now, next = next.Hash,
             });
         if (begun == 0) return Refused();
+        await db.ExecuteAsync(
+            """
+            insert into familiar_addresses (address) values (@place::cidr)
+            on conflict (user_id, address) do update set last_used_at = now()
+            """, new { place = place.ToString() });
         await db.CommitAsync();
         var grant = new Grant(
             known.UserId, TokenIssuer.People, TokenIssuer.People, TokenIssuer.PeoplesScope, loginId, now);
-        return TypedResults.Ok(LoginTokens.Of(tokens, grant, next, response));
+        return TypedResults.Ok(LoginTokens.Of(tokens, grant, next, http.Response));
     }
 
-    private static async Task<Known?> FindAsync(Database database, EmailAddress email, CancellationToken ct)
+    private static async Task<(Known? Known, bool IsFamiliar)> FindAsync(
+        Database database, EmailAddress email, IPNetwork place, CancellationToken ct)
     {
         // Disposed before the hashing: nobody holds a connection while they wait for a core.
         await using var db = await database.BeginUnownedAsync(ct);
-        return await db.FindAsync<Known>(
+        var known = await db.FindAsync<Known>(
             "select user_id, hash, is_disabled from find_password(@Key)", new { email.Key });
+        return (known, await db.ScalarAsync<bool>(
+            "select is_familiar(@Key, @place::cidr)", new { email.Key, place = place.ToString() }));
     }
 
     private static ProblemHttpResult Refused() =>

@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-using System.Text;
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
 
@@ -16,7 +14,7 @@ public static class ExchangeToken
     private const string AccessToken = "urn:ietf:params:oauth:token-type:access_token";
 
     // Which service may act where, and for what.
-    private static readonly Dictionary<(string Client, string Audience), string[]> Allowed = new()
+    internal static readonly Dictionary<(string Client, string Audience), string[]> Allowed = new()
     {
         [("sync", "readings")] = ["readings:read", "readings:write"],
     };
@@ -28,6 +26,7 @@ public static class ExchangeToken
     public sealed record Refusal(string Error, string ErrorDescription);
 
     public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/tokens", HandleAsync)
+        .RequireRateLimiting(RateLimits.Clients)
         .Accepts<IFormCollection>("application/x-www-form-urlencoded")
         .WithName("ExchangeToken")
         .WithSummary("For services, by HTTP Basic: a token to act for a person at another service (RFC 8693).")
@@ -45,10 +44,10 @@ public static class ExchangeToken
             requestType: "application/x-www-form-urlencoded");
 
     private static async Task<Results<Ok<Response>, JsonHttpResult<Refusal>>> HandleAsync(
-        HttpContext http, IConfiguration config, Database database, TokenIssuer tokens, CancellationToken ct)
+        HttpContext http, KnownClients clients, Database database, TokenIssuer tokens, CancellationToken ct)
     {
         http.Response.Headers.CacheControl = "no-store";
-        if (ClientOf(http.Request, config) is not { } client)
+        if (clients.ClientOf(http.Request) is not { } client)
         {
             http.Response.Headers.WWWAuthenticate = "Basic realm=\"tokens\"";
             return Refuse("invalid_client", "The client or its secret is wrong.", 401);
@@ -80,24 +79,6 @@ public static class ExchangeToken
         await using var db = await database.BeginAsync(account, ct);
         return await db.ScalarAsync<bool>("select exists (select from accounts where disabled_at is null)");
     }
-
-    // RFC 6749 §2.3.1: both halves are form-encoded before they are joined.
-    private static string? ClientOf(HttpRequest request, IConfiguration config)
-    {
-        var header = request.Headers.Authorization.ToString();
-        if (!header.StartsWith("Basic ", StringComparison.OrdinalIgnoreCase)) return null;
-        Span<byte> decoded = stackalloc byte[1024];
-        if (!Convert.TryFromBase64String(header["Basic ".Length..].Trim(), decoded, out var length)) return null;
-        if (Encoding.UTF8.GetString(decoded[..length]).Split(':', 2) is not [var id, var secret]) return null;
-        var client = Uri.UnescapeDataString(id);
-        // Asked for by name, so that a name with a colon cannot reach another setting.
-        if (!Allowed.Keys.Any(key => key.Client == client)) return null;
-        if (config[$"Clients:{client}"] is not { Length: > 0 } known) return null;
-        var isRight = CryptographicOperations.FixedTimeEquals(Hash(Uri.UnescapeDataString(secret)), Hash(known.Trim()));
-        return isRight ? client : null;
-    }
-
-    private static byte[] Hash(string secret) => SHA256.HashData(Encoding.UTF8.GetBytes(secret));
 
     private static JsonHttpResult<Refusal> Refuse(string error, string description, int status = 400) =>
         TypedResults.Json(new Refusal(error, description), statusCode: status);

@@ -5,7 +5,7 @@ using OpenReadings.Chassis;
 namespace OpenReadings.Readings;
 
 /// <summary>The whole body of a request in one pooled array, less than 50 MB of it.</summary>
-internal sealed class RequestBody : IDisposable
+internal sealed class RequestBody(BodyMemory.Share memory) : IDisposable
 {
     public const int Limit = 50_000_000;
     // What is too large is read to its end, so that the sender is there for the answer; but not for ever.
@@ -19,7 +19,7 @@ internal sealed class RequestBody : IDisposable
     {
         var size = http.Features.Get<IHttpMaxRequestBodySizeFeature>();
         if (size is { IsReadOnly: false }) size.MaxRequestBodySize = DrainLimit;
-        var body = new RequestBody();
+        var body = new RequestBody(http.RequestServices.GetRequiredService<BodyMemory>().Begin(CurrentUser.Of(http).Id));
         try
         {
             await body.FillAsync(http.Request.Body, ct);
@@ -36,6 +36,7 @@ internal sealed class RequestBody : IDisposable
     {
         ArrayPool<byte>.Shared.Return(buffer);
         buffer = [];
+        memory.Dispose();
     }
 
     private async Task FillAsync(Stream from, CancellationToken ct)
@@ -54,6 +55,7 @@ internal sealed class RequestBody : IDisposable
 
     private void Grow()
     {
+        memory.Grow(buffer.Length);
         var larger = ArrayPool<byte>.Shared.Rent(buffer.Length * 2);
         buffer.CopyTo(larger, 0);
         ArrayPool<byte>.Shared.Return(buffer);

@@ -35,6 +35,8 @@ internal static class MetricPlan
             new { sourceId });
         stored.RemoveAll(leaving.Contains);
 
+        await Metrics.DeclareAsync(db, wanted.Count(metric => stored.All(there => there.Metric != metric.Name)));
+
         var changed = leaving.Count > 0;
         var next = stored.Count == 0 ? (short)0 : (short)(stored.Max(metric => metric.Position) + 1);
         foreach (var (metric, index) in wanted.Select((metric, index) => (metric, index)))

@@ -44,6 +44,7 @@ internal sealed record WantedMetric(string Name, string Unit, string? Type, stri
 internal static partial class Metrics
 {
     public const int Most = 200;
+    public const int MostEver = 100_000;
 
     public static async Task<List<WantedMetric>> CheckAsync(
         UserTransaction db, IReadOnlyDictionary<string, MetricSpec> given, string pointer = "/metrics")
@@ -65,6 +66,23 @@ internal static partial class Metrics
         }
         if (faults.Count > 0) throw new ProblemException(400, faults[0].Type, faults[0].Detail, [.. faults]);
         return wanted;
+    }
+
+    /// <summary>
+    /// Counts metrics that are about to be added against the person's share of series: taken first, so that somebody who
+    /// has none left uses up no number (decision 0041).
+    /// </summary>
+    public static async Task DeclareAsync(UserTransaction db, int added)
+    {
+        if (added == 0) return;
+        var counted = await db.ExecuteAsync(
+            """
+            insert into declared_metrics as d (declared) values (@added)
+            on conflict (user_id) do update set declared = d.declared + excluded.declared
+            where d.declared + excluded.declared <= @MostEver
+            """, new { added, MostEver });
+        if (counted == 0)
+            throw new ProblemException(403, "too-many-metrics-declared", $"A person may declare {MostEver} metrics in all, deleted ones included.");
     }
 
     public static ProblemException TooMany() => new(400, "too-many-metrics", $"A source has at most {Most} metrics.");

@@ -29,6 +29,8 @@ public sealed record Source(
 /// <summary>What the slices of sources share: finding, saving, versions.</summary>
 internal static class Sources
 {
+    public const int Most = 1000;
+
     public const string ExampleRequest = """
         {"name": "Blood pressure", "kind": "cuff", "time_zone": "Europe/Berlin",
          "metrics": {"systolic": {"unit": "mm[Hg]", "type": "blood_pressure_systolic", "group": "blood_pressure"},
@@ -84,6 +86,8 @@ internal static class Sources
         var metrics = await Metrics.CheckAsync(db, wanted.Metrics!);
         // The row is there and held after this statement, whoever else is making it at this moment.
         var created = await InsertAsync(db, sourceId, wanted);
+        if (created && await db.ScalarAsync<int>("select count(*)::int from sources") > Most)
+            throw new ProblemException(403, "too-many-sources", $"A person has at most {Most} sources. Delete one, or add metrics to one that is there.");
         var version = await db.ScalarAsync<int>("select version from sources where source_id = @sourceId for update", new { sourceId });
         Require(http, created ? null : version);
         var changed = await MetricPlan.ApplyAsync(db, sourceId, metrics, all: true);

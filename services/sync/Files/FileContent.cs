@@ -8,7 +8,13 @@ namespace OpenReadings.Sync.Files;
 /// <param name="MostBytes">Of one file, decompressed.</param>
 /// <param name="MostTimes">Decompressed bytes for each compressed one, past the first 16 MiB.</param>
 /// <param name="MostEntries">Files in one zip.</param>
-public sealed record FileLimits(long MostBytes = 64L << 30, int MostTimes = 100, int MostEntries = 100_000);
+public sealed record FileLimits(long MostBytes = 64L << 30, int MostTimes = 100, int MostEntries = 100_000)
+{
+    private const long Harmless = 16 << 20;
+
+    /// <summary>Have a few bytes grown to more than anybody measures?</summary>
+    public bool IsBomb(long unpacked, long packed) => unpacked > MostBytes || (unpacked > Harmless && unpacked / MostTimes > packed);
+}
 
 /// <summary>The text within an uploaded file: as it is, in gzip, or in a zip. Told by content, never by name.</summary>
 public sealed class FileContent(Stream file, FileLimits limits)
@@ -110,7 +116,6 @@ public sealed class FileContent(Stream file, FileLimits limits)
     /// <summary>Stops a file that a few bytes blow up to more than anybody measures.</summary>
     private sealed class Guarded(Stream text, Stream file, FileLimits limits) : Forward
     {
-        private const long Harmless = 16 << 20;
         private readonly long began = file.Position;
         private long bytes;
 
@@ -118,7 +123,7 @@ public sealed class FileContent(Stream file, FileLimits limits)
         {
             var read = text.Read(buffer, offset, count);
             bytes += read;
-            if (bytes > limits.MostBytes || (bytes > Harmless && bytes / limits.MostTimes > file.Position - began))
+            if (limits.IsBomb(bytes, file.Position - began))
                 throw new FileRefusedException("zip-bomb", "The compressed file grows beyond any sensible size.");
             return read;
         }

@@ -12,7 +12,8 @@ public sealed class ForgetPerson(Database database, ImportFiles files, ServiceTo
         {
             if (await db.IsFirstTimeAsync(received.Id, nameof(ForgetPerson)))
             {
-                // First, so that an upload that ends just now is refused.
+                // Waits for an upload that ends just now, and refuses those that would come: see the trigger on imports.
+                await db.ExecuteAsync("select lock_person(@UserId, alone => true)", new { happened.UserId });
                 await db.ExecuteAsync("insert into departed_users (departed_at) values (now()) on conflict do nothing");
                 await db.ExecuteAsync("delete from imports");    // row-level security: this person's
                 await db.CommitAsync();

@@ -18,7 +18,7 @@ public sealed class ImportFiles
     }
 
     /// <summary>Takes a body of any size to the disk. The file counts for nothing before <see cref="Place"/>.</summary>
-    public async Task<(string Temporary, long Bytes)> ReceiveAsync(Stream body, bool isGzip, CancellationToken ct)
+    public async Task<(string Temporary, long Bytes)> ReceiveAsync(Stream body, bool isGzip, Uploads.Upload upload, CancellationToken ct)
     {
         var temporary = Path.Combine(folder, $"{Guid.NewGuid():N}.part");
         try
@@ -27,8 +27,9 @@ public sealed class ImportFiles
             {
                 Mode = FileMode.CreateNew, Access = FileAccess.Write, Options = FileOptions.Asynchronous, BufferSize = 0, UnixCreateMode = OwnerOnly,
             });
-            await using var gzip = isGzip ? new GZipStream(body, CompressionMode.Decompress, leaveOpen: true) : null;
-            var bytes = await CopyAsync(gzip ?? body, file, ct);
+            var sent = new Counted(body);
+            await using var gzip = isGzip ? new GZipStream(sent, CompressionMode.Decompress, leaveOpen: true) : null;
+            var bytes = await CopyAsync(gzip ?? (Stream)sent, sent, file, upload, ct);
             file.Flush(flushToDisk: true);
             return (temporary, bytes);
         }
@@ -73,7 +74,7 @@ public sealed class ImportFiles
 
     private string PathOf(Guid user, Guid import) => Path.Combine(folder, $"{user:N}-{import:N}");
 
-    private async Task<long> CopyAsync(Stream body, FileStream file, CancellationToken ct)
+    private async Task<long> CopyAsync(Stream body, Counted sent, FileStream file, Uploads.Upload upload, CancellationToken ct)
     {
         var buffer = new byte[256 * 1024];
         var bytes = 0L;
@@ -82,9 +83,35 @@ public sealed class ImportFiles
             var read = await body.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, ct);
             bytes += read;
             if (bytes > options.MaxBytes) throw TooLarge();
+            if (options.Unpacked.IsBomb(bytes, sent.Bytes)) throw new ProblemException(422, "zip-bomb", "The compressed body grows beyond any sensible size.");
+            upload.Grow(read);
             await file.WriteAsync(buffer.AsMemory(0, read), ct);
             if (read < buffer.Length) return bytes;
         }
+    }
+
+    /// <summary>What came over the line: with a compressed body, fewer bytes than are written.</summary>
+    private sealed class Counted(Stream body) : Stream
+    {
+        public long Bytes { get; private set; }
+        public override bool CanRead => true;
+        public override bool CanSeek => false;
+        public override bool CanWrite => false;
+        public override long Length => throw new NotSupportedException();
+        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            var read = await body.ReadAsync(buffer, cancellationToken);
+            Bytes += read;
+            return read;
+        }
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+        public override void Flush() { }
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+        public override void SetLength(long value) => throw new NotSupportedException();
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
     }
 
     public ProblemException TooLarge() => new(413, "file-too-large", $"A file may have {options.MaxBytes} bytes.");

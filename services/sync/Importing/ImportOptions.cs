@@ -14,6 +14,12 @@ public sealed record ImportOptions
     /// <summary>How many imports of one person may wait or run.</summary>
     public int MaxUnfinished { get; init; } = 10;
 
+    /// <summary>How many bytes the files of one person that wait or run may take on the disk.</summary>
+    public long MaxUnfinishedBytes { get; init; } = 32L << 30;
+
+    /// <summary>How many files one person may be sending to one replica at once.</summary>
+    public int MaxUploads { get; init; } = 5;
+
     /// <summary>How many imports one replica runs at once.</summary>
     public int Parallel { get; init; } = 2;
 

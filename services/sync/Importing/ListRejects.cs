@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Json;
-using Dapper;
 using Microsoft.AspNetCore.Mvc;
 using OpenReadings.Chassis;
 
@@ -13,6 +12,10 @@ namespace OpenReadings.Sync.Importing;
 /// </summary>
 public static class ListRejects
 {
+    private const int Page = 500;
+
+    private sealed record Row(int Number, long Line, string? Record, string Type, string Detail);
+
     public static void Map(IEndpointRouteBuilder routes) => routes.MapGet("/imports/{import_id:guid}/rejects", HandleAsync)
         .WithName("ListRejects").WithSummary("What an import could not store: application/x-ndjson, or text/csv when accepted")
         .WithExample(
@@ -23,29 +26,38 @@ public static class ListRejects
         [FromRoute(Name = "import_id")] Guid import, HttpContext http, CurrentUser user, Database database, CancellationToken ct)
     {
         var isCsv = http.Request.GetTypedHeaders().Accept.Any(type => type.MediaType == "text/csv");
-        await using var db = await database.BeginAsync(user, ct);
-        if (!await db.ScalarAsync<bool>("select exists (select from imports where import_id = @import)", new { import })) return ImportView.NotFound(import);
+        var known = await database.ReadAsync<bool>(user, "select exists (select from imports where import_id = @import)", new { import }, ct);
+        if (!known[0]) return ImportView.NotFound(import);
 
         http.Response.ContentType = isCsv ? "text/csv; charset=utf-8" : "application/x-ndjson";
         http.Response.Headers.ContentDisposition = $"attachment; filename=\"rejects-{import}.{(isCsv ? "csv" : "ndjson")}\"";
-        await using var reader = await db.Connection.ExecuteReaderAsync(new CommandDefinition(
-            "select line, record, type, detail from import_rejects where import_id = @import order by number", new { import }, db.Transaction, cancellationToken: ct));
-        var (body, unsent) = (http.Response.BodyWriter, 0);
+        var body = http.Response.BodyWriter;
         if (isCsv) body.Write("line,record,type,detail\r\n"u8);
-        while (await reader.ReadAsync(ct))
+        // A page at a time, and no connection is held while it is sent: the reader may be as slow as they like.
+        for (var after = int.MinValue; ;)
         {
-            var reject = new Reject(reader.GetInt64(0), reader.IsDBNull(1) ? null : reader.GetString(1), reader.GetString(2), reader.GetString(3));
-            var line = isCsv
-                ? Encoding.UTF8.GetBytes($"{reject.Line},{Field(reject.Record)},{Field(reject.Type)},{Field(reject.Detail)}\r\n")
-                : [.. JsonSerializer.SerializeToUtf8Bytes(reject, Wire.Json), (byte)'\n'];
-            body.Write(line);
-            if ((unsent += line.Length) < 64 * 1024) continue;
-            await body.FlushAsync(ct);
-            unsent = 0;
-        }
+            var page = await database.ReadAsync<Row>(user,
+                """
+                select number, line, record, type, detail
+                from import_rejects
+                where import_id = @import and number > @after
+                order by number
+                limit @Page
+                """, new { import, after, Page }, ct);
+            foreach (var (_, line, record, type, detail) in page)
+            {
+                if (isCsv) body.Write(Encoding.UTF8.GetBytes($"{line},{Field(record)},{Field(type)},{Field(detail)}\r\n"));
+                else
+                {
+                    body.Write(JsonSerializer.SerializeToUtf8Bytes(new Reject(line, record, type, detail), Wire.Json));
+                    body.Write("\n"u8);
+                }
+            }
 
-        await body.FlushAsync(ct);
-        return Results.Empty;
+            await body.FlushAsync(ct);
+            if (page.Count < Page) return Results.Empty;
+            after = page[^1].Number;
+        }
     }
 
     // The text comes from a stranger's file, and a spreadsheet would take "=…" for a formula.

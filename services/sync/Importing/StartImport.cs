@@ -25,7 +25,7 @@ public static class StartImport
         .WithExample(request: "<HealthData>…</HealthData>", response: ImportView.Example, requestType: "application/octet-stream");
 
     private static async Task<IResult> HandleAsync(
-        [AsParameters] Query query, HttpContext http, CurrentUser user, Database database, ImportFiles files, ImportOptions options, ImportSignal signal, CancellationToken ct)
+        [AsParameters] Query query, HttpContext http, CurrentUser user, Database database, ImportFiles files, ImportOptions options, Uploads uploads, ImportSignal signal, CancellationToken ct)
     {
         var request = Check(query);
         var encoding = http.Request.Headers.ContentEncoding.ToString();
@@ -33,13 +33,19 @@ public static class StartImport
         if (http.Request.ContentLength > options.MaxBytes) throw files.TooLarge();
         if (http.Request.ContentLength == 0) return Empty();
         http.Features.Get<IHttpMaxRequestBodySizeFeature>()?.MaxRequestBodySize = null;    // counted while it is written
-        if (query.DryRun == true) return await PreviewAsync(request, http.Request, user, encoding == "gzip", options, ct);
+        if (query.DryRun == true)
+        {
+            using var look = uploads.Begin(user.Id, 0);
+            return await PreviewAsync(request, http.Request, user, encoding == "gzip", options, ct);
+        }
 
         var import = query.ImportId ?? IdOf(user.Id, http.Request.Headers["Idempotency-Key"].ToString()) ?? Guid.CreateVersion7();
         if (await KnownAsync(database, user, import, request, ct) is { } known) return known;
-        if (await TooManyAsync(database, user, options, ct)) return Problems.Of(429, "too-many-imports", $"{options.MaxUnfinished} imports wait already. Let some of them end first.");
+        var (waiting, waitingBytes) = await WaitingAsync(database, user, ct);
+        if (waiting >= options.MaxUnfinished) return Problems.Of(429, "too-many-imports", $"{options.MaxUnfinished} imports wait already. Let some of them end first.");
 
-        var (temporary, bytes) = await files.ReceiveAsync(http.Request.Body, encoding == "gzip", ct);
+        using var upload = uploads.Begin(user.Id, waitingBytes);
+        var (temporary, bytes) = await files.ReceiveAsync(http.Request.Body, encoding == "gzip", upload, ct);
         try
         {
             if (bytes == 0) return Empty();
@@ -89,11 +95,9 @@ public static class StartImport
             : Problems.Of(409, "import-differs", "There is an import of this id with another format or source.");
     }
 
-    private static async Task<bool> TooManyAsync(Database database, CurrentUser user, ImportOptions options, CancellationToken ct)
-    {
-        var waiting = await database.ReadAsync<int>(user, "select count(*)::int from imports where state in ('queued', 'running')", null, ct);
-        return waiting[0] >= options.MaxUnfinished;
-    }
+    private static async Task<(int Imports, long Bytes)> WaitingAsync(Database database, CurrentUser user, CancellationToken ct) =>
+        (await database.ReadAsync<(int, long)>(user,
+            "select count(*)::int, coalesce(sum(total_bytes), 0)::bigint from imports where state in ('queued', 'running')", null, ct))[0];
 
     private static async Task<IResult> PreviewAsync(ImportRequest request, HttpRequest http, CurrentUser user, bool isGzip, ImportOptions options, CancellationToken ct)
     {

@@ -1,0 +1,81 @@
+using System.Globalization;
+using System.Net;
+using Microsoft.AspNetCore.Http.HttpResults;
+using OpenReadings.Chassis;
+
+namespace OpenReadings.Identity.Logins;
+
+/// <summary>
+/// How many passwords may be tried for one e-mail address: a few from each place, then one a minute; and from all places
+/// together that its person never signed in from, fifty, then one every half a minute. It counts for addresses nobody
+/// has, too, and is asked before anything is looked up, so it tells nothing. Counted in each replica, in memory that
+/// does not grow: names share a place in a table by a hash that nobody outside can compute
+/// (docs/decisions/0040-guessing-locks-nobody-out.md).
+/// </summary>
+public sealed class SignInBudget(IConfiguration config, TimeProvider clock)
+{
+    private readonly Buckets places = new(config.GetValue("SignIn:TriesFromOnePlace", 10), TimeSpan.FromMinutes(1), clock);
+    private readonly Buckets strangers = new(config.GetValue("SignIn:TriesFromStrangers", 50), TimeSpan.FromSeconds(30), clock);
+
+    /// <summary>Takes one try. When there is none left: how long to wait.</summary>
+    public TimeSpan? Take(string account, IPNetwork place, bool isFamiliar)
+    {
+        if (places.Take($"{account} {place}") is { } wait) return wait;
+        return isFamiliar ? null : strangers.Take(account);
+    }
+
+    /// <summary>The password was right: that was no guess.</summary>
+    public void Forgive(string account, IPNetwork place, bool isFamiliar)
+    {
+        places.Fill($"{account} {place}");
+        if (!isFamiliar) strangers.Return(account);
+    }
+
+    public static ProblemHttpResult Refuse(HttpContext http, TimeSpan wait)
+    {
+        http.Response.Headers.RetryAfter =
+            Math.Max(1, (int)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+        return Problems.Of(429, "too-many-tries", "Too many passwords were tried. Wait as long as Retry-After says.");
+    }
+
+    private sealed class Buckets(int most, TimeSpan refill, TimeProvider clock)
+    {
+        private readonly Lock gate = new();
+        private readonly (double Used, long At)[] table = new (double, long)[1 << 17];
+
+        public TimeSpan? Take(string name)
+        {
+            lock (gate)
+            {
+                ref var bucket = ref Of(name);
+                if (bucket.Used + 1 > most) return (bucket.Used + 1 - most) * refill;
+                bucket.Used++;
+                return null;
+            }
+        }
+
+        public void Return(string name)
+        {
+            lock (gate)
+            {
+                ref var bucket = ref Of(name);
+                bucket.Used = Math.Max(0, bucket.Used - 1);
+            }
+        }
+
+        public void Fill(string name)
+        {
+            lock (gate) Of(name).Used = 0;
+        }
+
+        // The framework's hash of a string is keyed anew in each process.
+        private ref (double Used, long At) Of(string name)
+        {
+            ref var bucket = ref table[(uint)name.GetHashCode(StringComparison.Ordinal) % (uint)table.Length];
+            var now = clock.GetTimestamp();
+            bucket.Used = Math.Max(0, bucket.Used - (clock.GetElapsedTime(bucket.At, now) / refill));
+            bucket.At = now;
+            return ref bucket;
+        }
+    }
+}
