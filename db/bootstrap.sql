@@ -106,6 +106,8 @@ alter role :"app" set idle_in_transaction_session_timeout = '30s';
 alter role :"relay" set statement_timeout = '60s';
 alter role :"relay" set lock_timeout = '10s';
 alter role :"relay" set idle_in_transaction_session_timeout = '60s';
+-- All that the relay commits is "this was sent": when a crash forgets that, the event is sent again, as it may be anyway.
+alter role :"relay" set synchronous_commit = off;
 alter role :"readonly" set statement_timeout = '5min';
 alter role :"readonly" set lock_timeout = '2s';
 alter role :"readonly" set idle_in_transaction_session_timeout = '60s';

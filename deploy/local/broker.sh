@@ -15,7 +15,8 @@ environment() {
   export RABBITMQ_LOG_BASE=$dir/home/log RABBITMQ_PID_FILE=$dir/home/pid RABBITMQ_CONFIG_FILE=$dir/rabbitmq RABBITMQ_CONF_ENV_FILE=$dir/none
   export RABBITMQ_ENABLED_PLUGINS_FILE=$dir/enabled_plugins RABBITMQ_NODE_PORT=$port RABBITMQ_DIST_PORT=$((port + 1))
   export ERL_EPMD_ADDRESS=127.0.0.1 ERL_EPMD_PORT=$((port + 2)) RUNNING_UNDER_SYSTEMD=yes
-  export RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-kernel inet_dist_use_interface {127,0,0,1}' # not 0.0.0.0
+  # Distribution not on 0.0.0.0; and idle schedulers sleep: on a shared machine their spinning takes the others' time.
+  export RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none'
   ulimit -Sn "$(($(ulimit -Hn) < 65536 ? $(ulimit -Hn) : 65536))" 2>/dev/null || true # Erlang takes memory for each possible file
 }
 

@@ -42,6 +42,8 @@ public sealed class OutboxRelay(RelaySource relay, EventSender sender, OutboxSig
 {
     private const int BatchSize = 200, RefusalsBeforeParking = 5;
     private static readonly TimeSpan Poll = TimeSpan.FromSeconds(5);
+    // The first event goes at once. While others follow they go in handfuls: what a batch costs is paid once for all of it.
+    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(10);
     private int limit = BatchSize;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -55,7 +57,9 @@ public sealed class OutboxRelay(RelaySource relay, EventSender sender, OutboxSig
                 var sent = await SendBatchAsync(stoppingToken);
                 if (pause > TimeSpan.Zero) log.LogInformation("The broker takes events again");
                 pause = TimeSpan.Zero;
-                if (sent == 0) await outbox.WaitAsync(Poll, stoppingToken);
+                if (sent == limit) continue;                // there is more
+                if (sent > 0) await Task.Delay(Pace, stoppingToken);
+                await outbox.WaitAsync(Poll, stoppingToken);
             }
             catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested) { }
             catch (Exception e)
