@@ -100,9 +100,11 @@ bootstrap() {
   for service in "${services[@]}"; do
     (export_passwords .dev/secrets "$service"; superuser -X -q -f db/bootstrap.sql)
   done
+  write .dev/secrets/ops/ConnectionStrings__admin <"$servers/postgres/connection"
   done_with bootstrap
 }
 migrate() { SECRETS_DIRECTORY=${SECRETS_DIRECTORY:-.dev/secrets/migrate} dotnet db/migrator/bin/Release/net10.0/migrate.dll "$@"; }
+ops() { SECRETS_DIRECTORY=${SECRETS_DIRECTORY:-.dev/secrets/ops} dotnet db/ops/bin/Release/net10.0/ops.dll "$@"; }
 migrate_all() {
   changed migration db/scripts db/repeatable .dev/stamps/bootstrap || return 0
   say "Migrating the databases"

@@ -12,7 +12,7 @@ connection() { printf 'Host=%s;Port=%s;Database=%s;Username=%s_%s;Password=%s\n'
   "$(password "$1_$2")"; }
 
 # make_secrets DIR POSTGRES BROKER (both host:port): DIR/<service> holds one file for each key, named as the configuration
-# names it; DIR/migrate what only the migration may know; DIR/broker.json and DIR/watcher the broker's users.
+# names it; DIR/migrate what only the migration may know, DIR/ops only the operator; DIR/broker.json and DIR/watcher the broker's users.
 make_secrets() {
   local secrets=$1 postgres=$2 broker=$3 service
   mkdir -p "$secrets"; chmod 700 "$secrets"
@@ -20,7 +20,8 @@ make_secrets() {
     connection "$service" app | write "$secrets/$service/ConnectionStrings__app"
     connection "$service" relay | write "$secrets/$service/ConnectionStrings__relay"
     connection "$service" migrator | write "$secrets/migrate/ConnectionStrings__${service}_migrator"
-    password "${service}_backup" >/dev/null; password "${service}_readonly" >/dev/null
+    connection "$service" backup | write "$secrets/ops/ConnectionStrings__${service}_backup"
+    password "${service}_readonly" >/dev/null
     printf 'amqp://%s:%s@%s/openreadings\n' "$service" "$(password "broker_$service")" "$broker" | write "$secrets/$service/Broker"
   done
   [[ -s $secrets/identity/KeyEncryptionKey ]] || head -c 32 /dev/urandom | base64 -w0 | write "$secrets/identity/KeyEncryptionKey"

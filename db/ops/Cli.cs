@@ -1,0 +1,71 @@
+using System.CommandLine;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Npgsql;
+
+namespace OpenReadings.Ops;
+
+/// <summary>What every verb shares: how it is told, and how it ends.</summary>
+internal static class Cli
+{
+    public static readonly JsonSerializerOptions Json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
+    };
+
+    public static readonly Option<bool> AsJson = new("--json")
+    {
+        Description = "One JSON document on stdout instead of text",
+        Recursive = true,
+    };
+
+    public static RootCommand Build() => new("The rest of an operator's day with the databases of OpenReadings. "
+        + "Where they are: ConnectionStrings__admin and its like, in the environment or as a file in SECRETS_DIRECTORY.")
+    {
+        AsJson,
+    };
+
+    /// <summary>A verb that prints what it found, as text or as JSON, and ends as it says.</summary>
+    public static Command Runs<T>(this Command verb, Func<ParseResult, Action<string>, CancellationToken, Task<(Exit Exit, T Answer)>> run)
+        where T : notnull
+    {
+        verb.SetAction(async (line, ct) =>
+        {
+            var (output, error) = (line.InvocationConfiguration.Output, line.InvocationConfiguration.Error);
+            try
+            {
+                var (exit, answer) = await run(line, error.WriteLine, ct);
+                output.WriteLine(line.GetValue(AsJson) ? JsonSerializer.Serialize(answer, Json) : answer.ToString());
+                return (int)exit;
+            }
+            catch (OpsException e)
+            {
+                return Fail(e.Exit, e.Message);
+            }
+            catch (OperationCanceledException)
+            {
+                return Fail(Exit.Interrupted, "Interrupted.");
+            }
+            catch (PostgresException e)
+            {
+                return Fail(Exit.Failed, $"{e.SqlState}: {e.MessageText}");
+            }
+            catch (NpgsqlException e)
+            {
+                return Fail(Exit.Unreachable, $"The database cannot be reached: {e.Message}");
+            }
+
+            int Fail(Exit exit, string message)
+            {
+                error.WriteLine(message);
+                if (line.GetValue(AsJson)) output.WriteLine(JsonSerializer.Serialize(new { exit_code = (int)exit, result = exit, message }, Json));
+                return (int)exit;
+            }
+        });
+        return verb;
+    }
+}
