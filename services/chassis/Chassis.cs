@@ -155,6 +155,8 @@ public static class ServiceChassis
             ApplicationName = name, Timeout = 5, CommandTimeout = 30, MaxPoolSize = poolSize, MaxAutoPrepare = 60, AutoPrepareMinUsages = 2,
             // Safe because nothing is ever set on the session: the user lives in the transaction.
             NoResetOnClose = true,
+            // The pool takes its connections in turn, so what a burst opened stays in use, each with caches that went cold.
+            ConnectionIdleLifetime = 30, ConnectionPruningInterval = 5,
         };
         return new NpgsqlDataSourceBuilder(settings.ConnectionString).UseLoggerFactory(provider.GetService<ILoggerFactory>()).Build();
     }

@@ -57,7 +57,7 @@ public sealed class OutboxRelay(RelaySource relay, EventSender sender, OutboxSig
                 var sent = await SendBatchAsync(stoppingToken);
                 if (pause > TimeSpan.Zero) log.LogInformation("The broker takes events again");
                 pause = TimeSpan.Zero;
-                if (sent == limit) continue;                // there is more
+                if (sent >= limit) continue;                // there is more, or one by one after a refusal
                 if (sent > 0) await Task.Delay(Pace, stoppingToken);
                 await outbox.WaitAsync(Poll, stoppingToken);
             }
