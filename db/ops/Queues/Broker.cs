@@ -1,13 +1,19 @@
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text;
+using System.Text.Json.Serialization;
 using RabbitMQ.Client;
 using RabbitMQ.Client.Exceptions;
 
 namespace OpenReadings.Ops.Queues;
 
 /// <summary>A queue, and what was given up beside it.</summary>
-internal sealed record QueueDepth(string Name, uint Messages, uint Consumers, uint Parked);
+internal sealed record QueueDepth(string Name, uint Messages, uint Consumers, uint Parked)
+{
+    /// <summary>Messages of a waiting place go back to their queue by time, not to a consumer.</summary>
+    [JsonIgnore]
+    public bool IsForsaken => Messages > 0 && Consumers == 0 && !Name.EndsWith(Broker.LaterSuffix, StringComparison.Ordinal);
+}
 
 /// <summary>The broker as an operator sees it. One channel at a time: a queue that is not there closes it.</summary>
 internal sealed class Broker : IAsyncDisposable
@@ -48,8 +54,7 @@ internal sealed class Broker : IAsyncDisposable
         List<QueueDepth> queues = [];
         foreach (var name in names.Where(name => !name.EndsWith(ParkedSuffix, StringComparison.Ordinal)))
             if (await FindAsync(name, ct) is { } queue)
-                queues.Add(new(name, queue.MessageCount, name.EndsWith(LaterSuffix, StringComparison.Ordinal) ? 1 : queue.ConsumerCount,
-                    (await FindAsync(name + ParkedSuffix, ct))?.MessageCount ?? 0));
+                queues.Add(new(name, queue.MessageCount, queue.ConsumerCount, (await FindAsync(name + ParkedSuffix, ct))?.MessageCount ?? 0));
         return queues;
     }
 

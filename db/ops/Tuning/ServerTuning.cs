@@ -21,16 +21,15 @@ internal sealed record Machine(long Ram, int Cpu, int Connections, Disk Disk)
 internal sealed record ServerSetting(string Name, string Value, string Why);
 
 /// <summary>
-/// Settings whose sum cannot exceed the machine: work_mem is what remains when everything else has its share and each
-/// connection sorts or hashes twice at once. At twenty times a quarter of the connections that would be generous; at the
-/// worst it still fits.
+/// Settings whose sum cannot exceed the machine: everything else has its share first, and work_mem is what remains, divided
+/// among all that can sort and hash at the same moment.
 /// </summary>
 internal sealed record ServerTuning(Machine Machine, IReadOnlyList<ServerSetting> Settings, long WorstCaseBytes)
 {
     private const long Megabyte = 1 << 20;
 
-    /// <summary>What a backend takes by itself: caches of catalogs, plans, buffers for its client.</summary>
-    private const long Backend = 8 * Megabyte;
+    /// <summary>Megabytes that a backend takes by itself: caches of catalogs, plans, buffers for its client.</summary>
+    private const long Backend = 8;
 
     /// <summary>A sort and a hash at once; a hash may take hash_mem_multiplier times as much.</summary>
     private const int SharesOfWorkMem = 1 + 2;
@@ -40,31 +39,30 @@ internal sealed record ServerTuning(Machine Machine, IReadOnlyList<ServerSetting
     public static ServerTuning For(Machine machine)
     {
         if (machine is { Cpu: < 1 } or { Connections: < 10 }) throw new OpsException(Exit.Usage, "A server has at least one core and ten connections.");
+        var parallel = Math.Min(machine.Cpu, 8);
         var megabytes = machine.Ram / Megabyte;
         var system = Math.Max(256, megabytes / 10);
         var shared = megabytes / 4;
         var maintenance = Math.Clamp(megabytes / 16, 32, 1024);
-        var backends = machine.Connections * Backend / Megabyte;
-        var rest = megabytes - system - shared - WalBuffers - Workers * maintenance;
-        var left = rest - backends;
-        var workMem = Math.Min(left * 1024 / (machine.Connections * SharesOfWorkMem), 64 * 1024);      // kB
+        var rest = megabytes - system - shared - WalBuffers - (Workers + 1) * maintenance - parallel * Backend;
+        var sorters = (machine.Connections + parallel) * SharesOfWorkMem;
+        var workMem = Math.Min((rest - machine.Connections * Backend) * 1024 / sorters, 64 * 1024);      // kB
         if (workMem < 1024)
         {
-            var possible = rest / (Backend / Megabyte + SharesOfWorkMem);
+            var possible = (rest - parallel * SharesOfWorkMem) / (Backend + SharesOfWorkMem);
             throw new OpsException(Exit.Refused,
-                $"{machine.Connections} connections do not fit into {Words.Bytes(machine.Ram)}: at the worst each needs {Words.Bytes(Backend + SharesOfWorkMem * Megabyte)}, "
+                $"{machine.Connections} connections do not fit into {Words.Bytes(machine.Ram)}: at the worst each needs {Words.Bytes((Backend + SharesOfWorkMem) * Megabyte)}, "
                 + (possible < 10 ? "and not even ten would fit." : $"and there is room for {possible}. Take PgBouncer (`ops pgbouncer`) with --conns {possible}, or more memory."));
         }
 
-        var parallel = Math.Clamp(machine.Cpu / 2, 0, 4);
         ServerSetting[] settings =
         [
             new("max_connections", $"{machine.Connections}", "PgBouncer brings many clients to few connections"),
             new("shared_buffers", $"{shared}MB", "a quarter; the rest caches files"),
             new("effective_cache_size", $"{megabytes * 5 / 8}MB", "what planner may expect to be cached; takes nothing"),
-            new("work_mem", $"{workMem}kB", $"what remains, over {machine.Connections} connections, {SharesOfWorkMem} times each"),
+            new("work_mem", $"{workMem}kB", $"what remains, over {machine.Connections} connections and {parallel} workers, {SharesOfWorkMem} times each"),
             new("hash_mem_multiplier", "2", ""),
-            new("maintenance_work_mem", $"{maintenance}MB", "vacuum, index builds"),
+            new("maintenance_work_mem", $"{maintenance}MB", "one index build at a time: `ops maint reindex`"),
             new("autovacuum_work_mem", $"{maintenance}MB", $"times {Workers} workers"),
             new("autovacuum_max_workers", $"{Workers}", ""),
             new("autovacuum_vacuum_cost_limit", machine.Disk == Disk.Hdd ? "400" : "2000", "the default is made for disks of 2005"),
@@ -76,9 +74,9 @@ internal sealed record ServerTuning(Machine Machine, IReadOnlyList<ServerSetting
             new("random_page_cost", machine.Disk == Disk.Hdd ? "4" : "1.1", ""),
             new("effective_io_concurrency", machine.Disk switch { Disk.Hdd => "2", Disk.Ssd => "200", _ => "500" }, ""),
             new("max_worker_processes", $"{Math.Max(8, machine.Cpu)}", ""),
-            new("max_parallel_workers", $"{Math.Min(machine.Cpu, 8)}", ""),
-            new("max_parallel_workers_per_gather", $"{Math.Min(parallel, 2)}", "its workers come out of work_mem as well: few"),
-            new("max_parallel_maintenance_workers", $"{parallel}", ""),
+            new("max_parallel_workers", $"{parallel}", ""),
+            new("max_parallel_workers_per_gather", $"{Math.Min(parallel / 2, 2)}", ""),
+            new("max_parallel_maintenance_workers", $"{Math.Min(parallel / 2, 4)}", ""),
             new("jit", "off", "our statements are short: compiling takes longer than running"),
             new("default_statistics_target", "100", ""),
             new("idle_in_transaction_session_timeout", "10min", "a forgotten psql must not hold vacuum back"),
@@ -90,7 +88,7 @@ internal sealed record ServerTuning(Machine Machine, IReadOnlyList<ServerSetting
             new("shared_preload_libraries", "'pg_stat_statements'", "`ops slow`"),
             new("password_encryption", "scram-sha-256", ""),
         ];
-        var worst = (system + shared + Workers * maintenance + backends + WalBuffers) * Megabyte + machine.Connections * SharesOfWorkMem * workMem * 1024;
+        var worst = (megabytes - rest + machine.Connections * Backend) * Megabyte + sorters * workMem * 1024;
         return new(machine, settings, worst);
     }
 

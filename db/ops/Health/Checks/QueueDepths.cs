@@ -24,7 +24,7 @@ internal static class QueueDepths
             {
                 section.Judge(queue.Messages, scope.Limits.QueueMessages, $"{queue.Name} holds {queue.Messages} messages, and {queue.Consumers} consumer(s) take them",
                     "is its service slow, or is its database? `./dev logs`, `ops slow`");
-                if (queue.Messages > 0 && queue.Consumers == 0)
+                if (queue.IsForsaken)
                     section.Find(Severity.Bad, $"nobody takes the {queue.Messages} message(s) of {queue.Name}", $"start {queue.Name.Split('.')[0]}");
                 if (queue.Parked > 0)
                     section.Find(Severity.Bad, $"{queue.Name} has {queue.Parked} dead letter(s)", $"`ops queue show {queue.Name}`, then resend or drop");
