@@ -27,11 +27,13 @@ internal sealed record PrometheusText(Diagnosis Diagnosis)
             foreach (var sample in samples)
             {
                 var labels = string.Join(',', metric.Labels.Zip(sample.Labels, (name, value) => $"{name}=\"{Escape(value)}\""));
-                text.Append(CultureInfo.InvariantCulture, $"{metric.Name}{{{labels}}} {sample.Value:R}\n");
+                text.Append($"{metric.Name}{{{labels}}} {Number(sample.Value)}\n");
             }
         }
         return text.ToString();
     }
+
+    private static string Number(double value) => double.IsPositiveInfinity(value) ? "+Inf" : value.ToString("R", CultureInfo.InvariantCulture);
 
     private static string Escape(string value) => value
         .Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);

@@ -1,5 +1,6 @@
 using OpenReadings.Ops.Health;
 using OpenReadings.Ops.Health.Checks;
+using OpenReadings.Ops.Metrics;
 
 namespace OpenReadings.Ops.Tests.Health;
 
@@ -17,6 +18,9 @@ public sealed class BackupAndGrowthTests : IDisposable
         Assert.Equal(["sync", "catalog"], section.Findings.Select(finding => finding.What.Split(' ').First(word => word is "readings" or "sync" or "catalog")));
         Assert.All(section.Findings, finding => Assert.Equal(Severity.Bad, finding.Severity));
         Assert.InRange(section.Samples.Single(sample => sample.Labels is ["readings"]).Value, 3590, 3700);
+        var text = new PrometheusText(new Diagnosis(DateTimeOffset.UtcNow, [section])).ToString();
+        Assert.Contains("openreadings_backup_age_seconds{service=\"catalog\"} +Inf\n", text, StringComparison.Ordinal);
+        Assert.Contains("openreadings_findings{check=\"backups\",severity=\"bad\"} 2\n", text, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -13,6 +13,7 @@ public sealed class OwnServer : IAsyncLifetime
 {
     private readonly string folder = Directory.CreateTempSubdirectory("ops-server").FullName;
     private readonly List<(string Service, TestDatabase Database)> databases = [];
+    private int port;
 
     public string Connection { get; private set; } = "";
     public Uri Broker { get; private set; } = null!;
@@ -52,6 +53,28 @@ public sealed class OwnServer : IAsyncLifetime
         while (!await connection.ExecuteScalarAsync<bool>(new($"select {condition}", cancellationToken: limit.Token))) await Task.Delay(50, limit.Token);
     }
 
+    /// <summary>A standby that receives everything at once and replays it an hour later, through a slot of its own.</summary>
+    public async Task StartStandbyAsync()
+    {
+        var settings = new NpgsqlConnectionStringBuilder(Connection);
+        await BashAsync(
+            """
+            . deploy/local/common.sh; become postgres; bin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
+            install -d -m 700 ${run_as:+-o postgres} "$1/standby"; cd /
+            "${run_as[@]}" "$bin/pg_basebackup" -d "host=127.0.0.1 port=$2 user=postgres" -D "$1/standby" -R -X stream -c fast -C -S late
+            printf "port = %s\nrecovery_min_apply_delay = '1h'\narchive_mode = off\n" "$3" >>"$1/standby/postgresql.auto.conf"
+            launch "$1/standby.pid" "$1/standby.log" "${run_as[@]}" "$bin/postgres" -D "$1/standby"
+            """, ("PGPASSWORD", settings.Password!), folder, $"{settings.Port}", $"{FreePort()}");
+        await UntilAsync("exists (select from pg_stat_replication where state = 'streaming')");
+    }
+
+    public async Task StopStandbyAsync()
+    {
+        await BashAsync(""". deploy/local/common.sh; finish "$1/standby.pid" INT 20; rm -rf "$1/standby" """, default, folder);
+        await UntilAsync("not exists (select from pg_stat_replication)");
+        await DoAsync("select pg_drop_replication_slot('late')");
+    }
+
     public async ValueTask DisposeAsync()
     {
         NpgsqlConnection.ClearAllPools();
@@ -59,22 +82,25 @@ public sealed class OwnServer : IAsyncLifetime
         Directory.Delete(folder, recursive: true);
     }
 
-    private async Task ScriptAsync(string verb)
+    private static async Task BashAsync(string script, (string Name, string Value) setting, params string[] arguments)
     {
-        string[] arguments = verb == "start" ? [verb, folder, $"{FreePort()}"] : [verb, folder];
-        var start = new ProcessStartInfo("bash", [Path.Combine(TestServers.Root, "deploy", "local", "postgres.sh"), .. arguments]);
+        var start = new ProcessStartInfo("bash", ["-c", script, "bash", .. arguments]) { WorkingDirectory = TestServers.Root };
+        if (setting.Name is not null) start.Environment[setting.Name] = setting.Value;
         using var process = Process.Start(start)!;
         await process.WaitForExitAsync();
         Assert.Equal(0, process.ExitCode);
     }
 
-    private int port;
-
-    private int FreePort()
+    private Task ScriptAsync(string verb)
     {
-        if (port != 0) return port;
+        if (port == 0) port = FreePort();
+        return BashAsync("""deploy/local/postgres.sh "$@" """, default, [verb, folder, .. verb == "start" ? [$"{port}"] : Array.Empty<string>()]);
+    }
+
+    public static int FreePort()
+    {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
-        return port = ((IPEndPoint)listener.LocalEndpoint).Port;
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

@@ -41,7 +41,7 @@ internal static class Replication
             : string.Join(", ", standbys.Select(standby => $"{standby.Name} {standby.State}, {Words.Age(standby.LagSeconds)} behind")
                 .Concat(slots.Select(slot => $"slot {slot.Name} {(slot.Active ? "active" : "inactive")}")));
 
-        const string network = "look at the standby's log and the network; `ops replica status`";
+        const string network = "look at the standby's log, its disk and the network; what it replays may be held up by a long query there";
         if (here.IsStandby)
         {
             section.Measure(Metric.ReplicationLag, here.LagSeconds, section.Of);
@@ -57,7 +57,7 @@ internal static class Replication
         {
             section.Measure(Metric.SlotRetained, slot.RetainedBytes, slot.Name);
             if (slot.Status is "lost" or "unreserved")
-                section.Find(Severity.Bad, $"slot {slot.Name} is {slot.Status}: its standby cannot follow any more", "make the standby anew: `ops replica create`");
+                section.Find(Severity.Bad, $"slot {slot.Name} is {slot.Status}: its standby cannot follow any more", "make the standby anew: `ops replica`");
             else if (!slot.Active)
                 section.Find(Severity.Warn, $"nobody uses the slot {slot.Name}; it holds back {Words.Bytes(slot.RetainedBytes)} of WAL",
                     $"start its standby, or: select pg_drop_replication_slot('{slot.Name}')");
