@@ -14,7 +14,7 @@ internal sealed record Place(string Service, string ConnectionString)
 
     static Place() => Which.AcceptOnlyFromAmong([.. Settings.Services]);
 
-    public string Server => new NpgsqlConnectionStringBuilder(ConnectionString) is var builder ? $"{builder.Host}:{builder.Port}" : "";
+    public string Server { get; } = AddressOf(ConnectionString);
 
     public static IReadOnlyList<Place> Of(ParseResult line) =>
         line.GetValue(Which) is { } one ? [Of(one)] : [.. Settings.Services.Select(Of)];
@@ -22,15 +22,18 @@ internal sealed record Place(string Service, string ConnectionString)
     /// <summary>A service that moved to a server of its own has <c>ConnectionStrings__&lt;service&gt;_admin</c>.</summary>
     public static Place Of(string service)
     {
-        if (Settings.Find($"ConnectionStrings__{service}_admin") is { } own) return new(service, own);
+        var own = Settings.Find($"ConnectionStrings__{service}_admin");
         try
         {
-            return new(service, new NpgsqlConnectionStringBuilder(Settings.Connection("admin")) { Database = service }.ConnectionString);
+            var builder = new NpgsqlConnectionStringBuilder(own ?? Settings.Connection("admin"));
+            if (own is null || builder.Database is null) builder.Database = service;
+            return new(service, builder.ConnectionString);
         }
         catch (ArgumentException e)
         {
             // The text is not shown: it holds the password.
-            throw new OpsException(Exit.Usage, "ConnectionStrings__admin is no connection string: Host=…;Port=…;Username=…;Password=….", e);
+            throw new OpsException(
+                Exit.Usage, $"The admin's connection string for {service} is none: Host=…;Port=…;Username=…;Password=….", e);
         }
     }
 
@@ -54,5 +57,11 @@ internal sealed record Place(string Service, string ConnectionString)
             await connection.DisposeAsync();
             throw;
         }
+    }
+
+    private static string AddressOf(string connectionString)
+    {
+        var builder = new NpgsqlConnectionStringBuilder(connectionString);
+        return $"{builder.Host}:{builder.Port}";
     }
 }

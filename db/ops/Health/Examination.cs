@@ -68,7 +68,8 @@ internal static class Examination
                 catch (PostgresException e)
                 {
                     section.Summary = "not looked at";
-                    section.Find(Severity.Warn, $"could not be asked: {e.SqlState}: {e.MessageText}", "ops needs a superuser's connection and a migrated database");
+                    section.Find(Severity.Warn, $"could not be asked: {e.SqlState}: {e.MessageText}",
+                        "ops needs a superuser's connection and a migrated database");
                 }
             }
         }

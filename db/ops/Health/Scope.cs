@@ -12,7 +12,7 @@ internal sealed record Scope(IReadOnlyList<Place> Places)
 
     public static Scope Of(ParseResult line) => new(Place.Of(line))
     {
-        Broker = Settings.Find("Broker") is { } broker ? new Uri(broker) : null,
+        Broker = Queues.Broker.Address,
         Backups = Settings.Find("OPENREADINGS_BACKUP_TARGET"),
     };
 }

@@ -13,8 +13,10 @@ internal static class ReindexVerb
 
     internal sealed record Answer(IReadOnlyList<Rebuilt> Indexes)
     {
-        public override string ToString() => Indexes.Count == 0 ? "Nothing to do: no index is invalid or mostly air." : string.Join('\n', Indexes.Select(index =>
-            $"{index.Service} {index.Index}: {index.Did}, {Words.Bytes(index.Before)} → {Words.Bytes(index.After)}"));
+        public override string ToString() => Indexes.Count == 0
+            ? "Nothing to do: no index is invalid or mostly air."
+            : string.Join('\n', Indexes.Select(index =>
+                $"{index.Service} {index.Index}: {index.Did}, {Words.Bytes(index.Before)} → {Words.Bytes(index.After)}"));
     }
 
     public static Command Verb()
@@ -47,7 +49,7 @@ internal static class ReindexVerb
         // Taken or not, never waited for: whoever waits here with a snapshot would hold up the build that has it.
         if (!await database.OneAsync<bool>("select pg_try_advisory_lock(hashtextextended('openreadings reindex', 0))", ct))
             throw new OpsException(Exit.Refused, $"Another reindex is at work in {database.Service}.");
-        if (await database.OneAsync<bool>("select exists (select from pg_stat_progress_create_index where datid = (select oid from pg_database where datname = current_database()))", ct))
+        if (await database.OneAsync<bool>("select exists (select from pg_stat_progress_create_index where datname = current_database())", ct))
             throw new OpsException(Exit.Refused, $"An index is being built in {database.Service} already.");
 
         List<Rebuilt> done = [];
@@ -90,7 +92,9 @@ internal static class ReindexVerb
             order by xact_start
             """, ct, new { seconds = age.TotalSeconds });
         if (old.Count > 0)
-            throw new OpsException(Exit.Refused, $"{index.Name} would wait for the transaction of process {old[0]}, which is older than {Words.Age(age.TotalSeconds)}: `ops slow`.");
+            throw new OpsException(
+                Exit.Refused, $"{index.Name} would wait for the transaction of process {old[0]}, "
+                + $"which is older than {Words.Age(age.TotalSeconds)}: `ops slow`.");
     }
 
     private static async Task<IReadOnlyList<Index>> LeftoversAsync(ServiceDatabase database, CancellationToken ct) =>
@@ -100,8 +104,11 @@ internal static class ReindexVerb
     {
         if (choice is { Table: null, Index: null })
         {
-            var air = (await BloatEstimate.ReadAsync(database, ct)).Where(estimate => estimate is { IsIndex: true, Ratio: >= 0.5, Wasted: >= 16_000_000 });
-            return [.. (await InvalidAsync(database, ct)).Where(index => !index.IsLeftover), .. air.Select(estimate => new Index(estimate.Name, false, estimate.Bytes))];
+            var invalid = (await InvalidAsync(database, ct)).Where(index => !index.IsLeftover);
+            var air = (await BloatEstimate.ReadAsync(database, ct))
+                .Where(estimate => estimate is { IsIndex: true, Ratio: >= 0.5, Wasted: >= 16_000_000 })
+                .Select(estimate => new Index(estimate.Name, IsLeftover: false, estimate.Bytes));
+            return [.. invalid, .. air.ExceptBy(invalid.Select(index => index.Name), index => index.Name)];
         }
         var indexes = await database.QueryAsync<Index>(
             """
@@ -112,12 +119,14 @@ internal static class ReindexVerb
                     or i.indexrelid = to_regclass(@Index) or pg_partition_root(i.indexrelid) = to_regclass(@Index))
             order by 1
             """, ct, choice);
-        return indexes.Count > 0 ? indexes : throw new OpsException(Exit.Refused, $"{database.Service} has no index of {choice.Index ?? choice.Table}.");
+        return indexes.Count > 0 ? indexes : throw new OpsException(
+            Exit.Refused, $"{database.Service} has no index of {choice.Index ?? choice.Table}.");
     }
 
     private static Task<IReadOnlyList<Index>> InvalidAsync(ServiceDatabase database, CancellationToken ct) => database.QueryAsync<Index>(
         """
-        select i.indexrelid::regclass::text as name, c.relname ~ '_cc(new|old)[0-9]*$' as is_leftover, pg_relation_size(i.indexrelid) as bytes
+        select i.indexrelid::regclass::text as name, c.relname ~ '_cc(new|old)[0-9]*$' as is_leftover,
+            pg_relation_size(i.indexrelid) as bytes
         from pg_index i join pg_class c on c.oid = i.indexrelid
         where c.relkind = 'i' and not i.indisvalid and c.relpersistence <> 't'
         order by 1

@@ -14,8 +14,8 @@ internal static class VacuumVerb
 
     internal sealed record Answer(IReadOnlyList<Cleaned> Tables)
     {
-        public override string ToString() => Tables.Count == 0 ? "There is no table." : string.Join('\n', Tables.Select(table =>
-            $"{table.Service} {table.Table}: {Words.Bytes(table.Before)} → {Words.Bytes(table.After)} (about {Words.Bytes(table.EstimatedWaste)} was air)"));
+        public override string ToString() => string.Join('\n', Tables.Select(table => $"{table.Service} {table.Table}: "
+            + $"{Words.Bytes(table.Before)} → {Words.Bytes(table.After)} (about {Words.Bytes(table.EstimatedWaste)} was air)"));
     }
 
     public static Command Verb()
@@ -38,7 +38,8 @@ internal static class VacuumVerb
     public static async Task<IReadOnlyList<Cleaned>> RunAsync(
         ServiceDatabase database, string? only, bool full, bool lockTable, Action<string> log, CancellationToken ct)
     {
-        if (full && only is null) throw new OpsException(Exit.Refused, "--full takes one table: --table NAME. Each is locked while it is rewritten.");
+        if (full && only is null) throw new OpsException(
+            Exit.Refused, "--full takes one table: --table NAME. Each is locked while it is rewritten.");
         var tables = await database.QueryAsync<string>(
             """
             select oid::regclass::text from pg_class
@@ -74,12 +75,15 @@ internal static class VacuumVerb
     public static async Task RefuseUnlessSafeAsync(ServiceDatabase database, string table, long bytes, bool lockTable, CancellationToken ct)
     {
         if (!lockTable)
-            throw new OpsException(Exit.Refused, $"VACUUM FULL locks {table} ({Words.Bytes(bytes)}) until it is rewritten: nobody reads or writes it. Say --lock-table if that may be.");
+            throw new OpsException(
+                Exit.Refused, $"VACUUM FULL locks {table} ({Words.Bytes(bytes)}) until it is rewritten: nobody reads or writes it. "
+                + "Say --lock-table if that may be.");
         if (await database.OneAsync<bool>("select reltablespace <> 0 from pg_class where oid = to_regclass(@table)", ct, new { table }))
             throw new OpsException(Exit.Refused, $"{table} is in a tablespace of its own, whose free space is not known here.");
         var free = await FreeBytesAsync(database, ct);
         if (free < bytes * 1.2)
-            throw new OpsException(Exit.Refused, $"The copy of {table} may need {Words.Bytes(bytes * 1.2)}, and {Words.Bytes(free)} are free.");
+            throw new OpsException(
+                Exit.Refused, $"The copy of {table} may need {Words.Bytes(bytes * 1.2)}, and {Words.Bytes(free)} are free.");
     }
 
     // The server's own disk, not this machine's: only the server can say.

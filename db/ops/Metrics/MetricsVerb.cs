@@ -28,8 +28,15 @@ internal static class MetricsVerb
     private static async Task ServeAsync(string address, Scope scope, Action<string> log, CancellationToken ct)
     {
         using var listener = new HttpListener();
-        listener.Prefixes.Add($"http://{(address.StartsWith(':') ? "+" : "")}{address}/");
-        listener.Start();
+        try
+        {
+            listener.Prefixes.Add($"http://{(address.StartsWith(':') ? "+" : "")}{address}/");
+            listener.Start();
+        }
+        catch (Exception e) when (e is HttpListenerException or ArgumentException)
+        {
+            throw new OpsException(Exit.Usage, $"Nothing can listen on {address}: {e.Message}", e);
+        }
         log($"listening on {address}");
         while (true)
         {

@@ -28,6 +28,19 @@ internal sealed class Broker : IAsyncDisposable
 
     private Broker(Uri address, IConnection connection) => (this.address, this.connection) = (address, connection);
 
+    /// <summary>Null when no broker is told.</summary>
+    public static Uri? Address => Settings.Find("Broker") switch
+    {
+        null => null,
+        var text when Uri.TryCreate(text, UriKind.Absolute, out var address) => address,
+        _ => throw new OpsException(Exit.Usage, "Broker is no address: amqp://user:password@host:5672/openreadings."),
+    };
+
+    /// <summary>The broker that is told.</summary>
+    public static Task<Broker> ConnectAsync(CancellationToken ct) =>
+        ConnectAsync(Address ?? throw new OpsException(
+            Exit.Usage, "Set Broker in the environment, or as a file in SECRETS_DIRECTORY."), ct);
+
     public static async Task<Broker> ConnectAsync(Uri address, CancellationToken ct)
     {
         var factory = new ConnectionFactory
@@ -41,7 +54,8 @@ internal sealed class Broker : IAsyncDisposable
         }
         catch (BrokerUnreachableException e)
         {
-            throw new OpsException(Exit.Unreachable, $"The broker at {address.Host}:{address.Port} cannot be reached: {(e.InnerException ?? e).Message}", e);
+            throw new OpsException(
+                Exit.Unreachable, $"The broker at {address.Host}:{address.Port} cannot be reached: {(e.InnerException ?? e).Message}", e);
         }
     }
 
@@ -53,22 +67,29 @@ internal sealed class Broker : IAsyncDisposable
         var names = (await NamesAsync(ct) ?? Known).Concat(Known).Distinct().Order(StringComparer.Ordinal);
         List<QueueDepth> queues = [];
         foreach (var name in names.Where(name => !name.EndsWith(ParkedSuffix, StringComparison.Ordinal)))
-            if (await FindAsync(name, ct) is { } queue)
-                queues.Add(new(name, queue.MessageCount, queue.ConsumerCount, (await FindAsync(name + ParkedSuffix, ct))?.MessageCount ?? 0));
+        {
+            if (await FindAsync(name, ct) is not { } queue) continue;
+            var parked = await FindAsync(name + ParkedSuffix, ct);
+            queues.Add(new(name, queue.MessageCount, queue.ConsumerCount, parked?.MessageCount ?? 0));
+        }
         return queues;
     }
 
     /// <summary>Null when there is no such queue, or when it is another connection's own.</summary>
     public async Task<QueueDeclareOk?> FindAsync(string queue, CancellationToken ct)
     {
-        await using var channel = await connection.CreateChannelAsync(cancellationToken: ct);
         try
         {
+            await using var channel = await connection.CreateChannelAsync(cancellationToken: ct);
             return await channel.QueueDeclarePassiveAsync(queue, ct);
         }
         catch (OperationInterruptedException e) when (e.ShutdownReason?.ReplyCode is 404 or 405)
         {
             return null;
+        }
+        catch (Exception e) when (e is RabbitMQClientException or IOException or TimeoutException)
+        {
+            throw new OpsException(Exit.Unreachable, $"The broker at {address.Host}:{address.Port} went away: {e.Message}", e);
         }
     }
 

@@ -12,7 +12,8 @@ internal sealed class ParkedEvents(ServiceDatabase database) : IParkingPlace
             "select id, event_type, parked_at, reason, data::text as data from outbox_parked order by id for update", ct);
         List<(Parked Message, Fate Fate)> walked =
         [
-            .. rows.Select(row => new Parked(row.Id.ToString(), row.EventType, new DateTimeOffset(row.ParkedAt, TimeSpan.Zero), row.Reason, row.Data.Length, row.Data))
+            .. rows.Select(row => new Parked(
+                    row.Id.ToString(), row.EventType, new DateTimeOffset(row.ParkedAt, TimeSpan.Zero), row.Reason, row.Data.Length, row.Data))
                 .Select(parked => (parked, decide(parked))),
         ];
         await database.ExecuteAsync(
@@ -21,7 +22,8 @@ internal sealed class ParkedEvents(ServiceDatabase database) : IParkingPlace
             select id, event_type, subject, data, traceparent, occurred_at from outbox_parked where id = any (@ids)
             on conflict do nothing
             """, ct, new { ids = Ids(Fate.Resend) });
-        await database.ExecuteAsync("delete from outbox_parked where id = any (@ids)", ct, new { ids = Ids(Fate.Resend).Concat(Ids(Fate.Drop)).ToArray() });
+        Guid[] gone = [.. Ids(Fate.Resend), .. Ids(Fate.Drop)];
+        await database.ExecuteAsync("delete from outbox_parked where id = any (@gone)", ct, new { gone });
         await transaction.CommitAsync(ct);
         return walked;
 

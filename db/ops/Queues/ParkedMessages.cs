@@ -16,7 +16,8 @@ internal sealed class ParkedMessages(Broker broker, string queue) : IParkingPlac
     public async Task<IReadOnlyList<(Parked Message, Fate Fate)>> WalkAsync(Func<Parked, Fate> decide, CancellationToken ct)
     {
         var parked = queue + Broker.ParkedSuffix;
-        var count = (await broker.FindAsync(parked, ct) ?? throw new OpsException(Exit.Refused, $"There is no queue {parked}.")).MessageCount;
+        var count = (await broker.FindAsync(parked, ct) ?? throw new OpsException(
+            Exit.Refused, $"There is no queue {parked}.")).MessageCount;
         List<(Parked, Fate)> walked = [];
         await using var channel = await broker.OpenAsync(ct);
         try
@@ -28,15 +29,17 @@ internal sealed class ParkedMessages(Broker broker, string queue) : IParkingPlac
                 if (fate != Fate.Drop)
                 {
                     var copy = new BasicProperties(message.BasicProperties) { Headers = HeadersOf(message, fate), Persistent = true };
-                    await channel.BasicPublishAsync("", fate == Fate.Resend ? queue : parked, mandatory: true, copy, message.Body, ct).AsTask().WaitAsync(Patience, ct);
+                    var to = fate == Fate.Resend ? queue : parked;
+                    await channel.BasicPublishAsync("", to, mandatory: true, copy, message.Body, ct).AsTask().WaitAsync(Patience, ct);
                 }
                 await channel.BasicAckAsync(message.DeliveryTag, multiple: false, ct);
                 walked.Add((seen, fate));
             }
         }
-        catch (Exception e) when (e is PublishException or OperationInterruptedException or TimeoutException or AlreadyClosedException)
+        catch (Exception e) when (e is RabbitMQClientException or IOException or TimeoutException)
         {
-            throw new OpsException(Exit.Failed, $"The broker did not take a message of {parked}; it and those after it are still there: {e.Message}", e);
+            throw new OpsException(
+                Exit.Failed, $"The broker did not take a message of {parked}; it and those after it are still there: {e.Message}", e);
         }
         return walked;
     }
@@ -46,7 +49,8 @@ internal sealed class ParkedMessages(Broker broker, string queue) : IParkingPlac
     // Sent again, a message begins anew; kept, it keeps why it is here, less what broker and client count for themselves.
     private static Dictionary<string, object?> HeadersOf(BasicGetResult message, Fate fate) =>
         (message.BasicProperties.Headers ?? new Dictionary<string, object?>())
-        .Where(header => header.Key is not ("x-delivery-count" or "x-dotnet-pub-seq-no") && (fate == Fate.Keep || header.Key == "traceparent")).ToDictionary();
+        .Where(header => fate == Fate.Keep ? header.Key is not ("x-delivery-count" or "x-dotnet-pub-seq-no") : header.Key == "traceparent")
+        .ToDictionary();
 
     private static Parked Describe(BasicGetResult message)
     {
@@ -56,6 +60,8 @@ internal sealed class ParkedMessages(Broker broker, string queue) : IParkingPlac
             properties.IsTimestampPresent() ? DateTimeOffset.FromUnixTimeSeconds(properties.Timestamp.UnixTime) : null,
             reason, message.Body.Length, Encoding.UTF8.GetString(message.Body.Span));
 
-        string? Text(string header) => properties.Headers?.TryGetValue(header, out var value) == true ? value is byte[] bytes ? Encoding.UTF8.GetString(bytes) : value?.ToString() : null;
+        string? Text(string header) => properties.Headers is { } headers && headers.TryGetValue(header, out var value)
+            ? value is byte[] bytes ? Encoding.UTF8.GetString(bytes) : value?.ToString()
+            : null;
     }
 }

@@ -6,8 +6,8 @@ namespace OpenReadings.Ops.Sessions;
 
 /// <summary>A session that waits for a lock or holds one that others wait for.</summary>
 internal sealed record LockedSession(
-    int Pid, string Database, string Role, string Application, string State, double TransactionSeconds, double WaitingSeconds, string WaitsFor, string BlockedBy,
-    string Statement)
+    int Pid, string Database, string Role, string Application, string State, double TransactionSeconds,
+    double WaitingSeconds, string WaitsFor, string BlockedBy, string Statement)
 {
     [JsonIgnore]
     public IReadOnlyList<int> Blockers { get; } =
@@ -41,11 +41,14 @@ internal sealed record BlockingTree(IReadOnlyList<LockedSession> Sessions)
             involved as (
                 select pid from waiting where cardinality(blockers) > 0
                 union select unnest(blockers) from waiting)
-            select i.pid, coalesce(a.datname, '')::text as database, coalesce(a.usename, '')::text as role, coalesce(a.application_name, '') as application,
+            select i.pid, coalesce(a.datname, '')::text as database, coalesce(a.usename, '')::text as role,
+                coalesce(a.application_name, '') as application,
                 case when i.pid = 0 then @Prepared else coalesce(a.state, '') end as state,
                 coalesce(extract(epoch from now() - a.xact_start), 0)::float8 as transaction_seconds,
-                coalesce((select extract(epoch from now() - min(l.waitstart)) from pg_locks l where l.pid = i.pid and not l.granted), 0)::float8 as waiting_seconds,
-                coalesce((select string_agg(distinct concat_ws(' ', l.mode, case when l.database = d.oid then l.relation::regclass::text else l.locktype end), ', ')
+                coalesce((select extract(epoch from now() - min(l.waitstart))
+                    from pg_locks l where l.pid = i.pid and not l.granted), 0)::float8 as waiting_seconds,
+                coalesce((select string_agg(distinct concat_ws(' ', l.mode,
+                        case when l.database = d.oid then l.relation::regclass::text else l.locktype end), ', ')
                     from pg_locks l where l.pid = i.pid and not l.granted), '') as waits_for,
                 coalesce(array_to_string(w.blockers, ','), '') as blocked_by, coalesce(a.query, '') as statement
             from involved i left join pg_stat_activity a using (pid) left join waiting w using (pid), pg_database d
@@ -71,8 +74,11 @@ internal sealed record BlockingTree(IReadOnlyList<LockedSession> Sessions)
 
     private void Write(StringBuilder text, LockedSession session, int depth, HashSet<int> above)
     {
-        var what = session.Blockers.Count > 0 ? $"waits for {session.WaitsFor}, {Words.Age(session.WaitingSeconds)}" : $"{session.State}, transaction {Words.Age(session.TransactionSeconds)}";
-        text.AppendLine($"{new string(' ', depth * 4)}{session.Pid} {session.Role}@{session.Database} {session.Application}: {what}: {session.Statement}");
+        var what = session.Blockers.Count > 0
+            ? $"waits for {session.WaitsFor}, {Words.Age(session.WaitingSeconds)}"
+            : $"{session.State}, transaction {Words.Age(session.TransactionSeconds)}";
+        var who = $"{session.Pid} {session.Role}@{session.Database} {session.Application}";
+        text.AppendLine($"{new string(' ', depth * 4)}{who}: {what}: {session.Statement}");
         if (!above.Add(session.Pid)) return;
         foreach (var behind in Sessions.Where(other => other.Blockers.Contains(session.Pid))) Write(text, behind, depth + 1, above);
         above.Remove(session.Pid);
@@ -80,7 +86,8 @@ internal sealed record BlockingTree(IReadOnlyList<LockedSession> Sessions)
 
     private HashSet<int> Behind(int pid, HashSet<int> seen)
     {
-        foreach (var session in Sessions.Where(session => session.Blockers.Contains(pid) && seen.Add(session.Pid))) Behind(session.Pid, seen);
+        foreach (var session in Sessions.Where(session => session.Blockers.Contains(pid) && seen.Add(session.Pid)))
+            Behind(session.Pid, seen);
         return seen;
     }
 }

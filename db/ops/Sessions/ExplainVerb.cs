@@ -16,9 +16,15 @@ internal static class ExplainVerb
 
     public static Command Verb()
     {
-        var service = new Option<string>("--service", "-s") { Description = "Whose database", HelpName = string.Join('|', Settings.Services), Required = true };
+        var service = new Option<string>("--service", "-s")
+        {
+            Description = "Whose database", HelpName = string.Join('|', Settings.Services), Required = true,
+        };
         service.AcceptOnlyFromAmong([.. Settings.Services]);
-        var user = new Option<Guid>("--user", "-u") { Description = "The person as whom it runs: row-level security shows what they see", Required = true };
+        var user = new Option<Guid>("--user", "-u")
+        {
+            Description = "The person as whom it runs: row-level security shows what they see", Required = true,
+        };
         var plan = new Option<bool>("--plan-only") { Description = "Do not run it" };
         var seconds = new Option<int>("--timeout") { Description = "Seconds after which it is stopped", DefaultValueFactory = _ => 30 };
         var statement = new Argument<string>("statement") { Description = "One statement, or - for standard input" };
@@ -28,11 +34,13 @@ internal static class ExplainVerb
                 var sql = line.GetRequiredValue(statement);
                 if (sql == "-") sql = await Console.In.ReadToEndAsync(ct);
                 await using var database = await Place.Of(line.GetRequiredValue(service)).OpenAsync(ct);
-                return (Exit.Ok, await RunAsync(database, line.GetValue(user), sql, !line.GetValue(plan), TimeSpan.FromSeconds(line.GetValue(seconds)), ct));
+                var limit = TimeSpan.FromSeconds(line.GetValue(seconds));
+                return (Exit.Ok, await RunAsync(database, line.GetValue(user), sql, !line.GetValue(plan), limit, ct));
             });
     }
 
-    public static async Task<Plan> RunAsync(ServiceDatabase database, Guid user, string sql, bool analyze, TimeSpan limit, CancellationToken ct)
+    public static async Task<Plan> RunAsync(
+        ServiceDatabase database, Guid user, string sql, bool analyze, TimeSpan limit, CancellationToken ct)
     {
         await using var transaction = await database.Connection.BeginTransactionAsync(ct);
         await database.ExecuteAsync(

@@ -13,8 +13,12 @@ internal static class LocksVerb
     public static Command Verb()
     {
         var cancel = new Option<int?>("--cancel") { Description = "Stop the statement of this process", HelpName = "PID" };
-        var terminate = new Option<int?>("--terminate") { Description = "End the session of this process; its transaction is rolled back", HelpName = "PID" };
-        return new Command("locks", "Who waits for a lock, for how long, and whose") { Place.Which, cancel, terminate }.Runs<object>(async (line, _, ct) =>
+        var terminate = new Option<int?>("--terminate")
+        {
+            Description = "End the session of this process; its transaction is rolled back", HelpName = "PID",
+        };
+        var verb = new Command("locks", "Who waits for a lock, for how long, and whose") { Place.Which, cancel, terminate };
+        return verb.Runs<object>(async (line, _, ct) =>
         {
             await using var database = await Place.Of(line)[0].OpenAsync(ct);
             if (line.GetValue(terminate) is { } session) return (Exit.Ok, await StopAsync(database, session, terminate: true, ct));

@@ -38,7 +38,8 @@ internal sealed record ServerTuning(Machine Machine, IReadOnlyList<ServerSetting
 
     public static ServerTuning For(Machine machine)
     {
-        if (machine is { Cpu: < 1 } or { Connections: < 10 }) throw new OpsException(Exit.Usage, "A server has at least one core and ten connections.");
+        if (machine is { Cpu: < 1 } or { Connections: < 10 }) throw new OpsException(
+            Exit.Usage, "A server has at least one core and ten connections.");
         var parallel = Math.Min(machine.Cpu, 8);
         var megabytes = machine.Ram / Megabyte;
         var system = Math.Max(256, megabytes / 10);
@@ -51,8 +52,10 @@ internal sealed record ServerTuning(Machine Machine, IReadOnlyList<ServerSetting
         {
             var possible = (rest - parallel * SharesOfWorkMem) / (Backend + SharesOfWorkMem);
             throw new OpsException(Exit.Refused,
-                $"{machine.Connections} connections do not fit into {Words.Bytes(machine.Ram)}: at the worst each needs {Words.Bytes((Backend + SharesOfWorkMem) * Megabyte)}, "
-                + (possible < 10 ? "and not even ten would fit." : $"and there is room for {possible}. Take PgBouncer (`ops pgbouncer`) with --conns {possible}, or more memory."));
+                $"{machine.Connections} connections do not fit into {Words.Bytes(machine.Ram)}: "
+                + $"at the worst each needs {Words.Bytes((Backend + SharesOfWorkMem) * Megabyte)}, "
+                + (possible < 10 ? "and not even ten would fit."
+                    : $"and there is room for {possible}. Take PgBouncer (`ops pgbouncer`) with --conns {possible}, or more memory."));
         }
 
         ServerSetting[] settings =
@@ -96,8 +99,12 @@ internal sealed record ServerTuning(Machine Machine, IReadOnlyList<ServerSetting
     {
         var text = new StringBuilder();
         foreach (var setting in Settings)
-            text.AppendLine(setting.Why.Length == 0 ? $"{setting.Name} = {setting.Value}" : $"{setting.Name} = {setting.Value}".PadRight(48) + $"# {setting.Why}");
-        return text.Append($"# At the worst, with all {Machine.Connections} connections sorting and hashing at once: {Words.Bytes(WorstCaseBytes)} of {Words.Bytes(Machine.Ram)}.\n"
+        {
+            var line = $"{setting.Name} = {setting.Value}";
+            text.AppendLine(setting.Why.Length == 0 ? line : $"{line,-47} # {setting.Why}");
+        }
+        return text.Append($"# At the worst, with all {Machine.Connections} connections sorting and hashing at once: "
+            + $"{Words.Bytes(WorstCaseBytes)} of {Words.Bytes(Machine.Ram)}.\n"
             + "# Measure before and after: ./dev bench").ToString();
     }
 }

@@ -18,9 +18,13 @@ internal static class TuneVerb
             },
         };
         var cpu = new Option<int>("--cpu") { Description = "Its cores", Required = true };
-        var connections = new Option<int>("--conns") { Description = "Connections at once [100]", DefaultValueFactory = _ => 100 };
+        var connections = new Option<int>("--conns") { Description = "Connections at once", DefaultValueFactory = _ => 100 };
         var disk = new Option<Disk>("--disk") { Description = "Its disk", DefaultValueFactory = _ => Disk.Ssd };
-        return new Command("tune", "Settings for a machine, with the memory they can take at the worst") { ram, cpu, connections, disk }.Runs((line, _, _) =>
-            Task.FromResult((Exit.Ok, ServerTuning.For(new(line.GetValue(ram), line.GetValue(cpu), line.GetValue(connections), line.GetValue(disk))))));
+        var verb = new Command("tune", "Settings for a machine, with the memory they can take at the worst") { ram, cpu, connections, disk };
+        return verb.Runs((line, _, _) =>
+        {
+            var machine = new Machine(line.GetValue(ram), line.GetValue(cpu), line.GetValue(connections), line.GetValue(disk));
+            return Task.FromResult((Exit.Ok, ServerTuning.For(machine)));
+        });
     }
 }

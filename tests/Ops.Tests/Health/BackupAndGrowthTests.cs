@@ -14,7 +14,7 @@ public sealed class BackupAndGrowthTests : IDisposable
         Write(DateTimeOffset.UtcNow.AddHours(-1), """{"services": [{"service": "readings"}]}""");
         Write(DateTimeOffset.UtcNow.AddHours(-60), """{"services": [{"service": "readings"}, {"service": "sync"}]}""");
         Write(DateTimeOffset.UtcNow, "{\"services\": [{\"serv");
-        var section = Backups.Look(new Scope([new("readings", ""), new("sync", ""), new("catalog", "")]) { Backups = folder }).Single();
+        var section = Backups.Look(new Scope([new("readings", ""), new("sync", ""), new("catalog", "")]) { Backups = $"s3://bucket/there {folder}" }).Single();
         Assert.Equal(["sync", "catalog"], section.Findings.Select(finding => finding.What.Split(' ').First(word => word is "readings" or "sync" or "catalog")));
         Assert.All(section.Findings, finding => Assert.Equal(Severity.Bad, finding.Severity));
         Assert.InRange(section.Samples.Single(sample => sample.Labels is ["readings"]).Value, 3590, 3700);

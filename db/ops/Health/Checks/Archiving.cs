@@ -5,16 +5,16 @@ namespace OpenReadings.Ops.Health.Checks;
 /// <summary>Whether WAL files reach their archive.</summary>
 internal static class Archiving
 {
-    private sealed record Archiver(string Mode, long Archived, long Failed, string? LastFailed, bool Failing, double? AgeSeconds, double TimeoutSeconds);
+    private sealed record Archiver(string Mode, long Archived, long Failed, string? LastFailed, bool Failing, double? AgeSeconds);
 
     public static async Task LookAsync(ServiceDatabase database, Section section, Scope scope, CancellationToken ct)
     {
         var archiver = await database.OneAsync<Archiver>(
             """
-            select current_setting('archive_mode') as mode, archived_count as archived, failed_count as failed, last_failed_wal as last_failed,
+            select current_setting('archive_mode') as mode, archived_count as archived, failed_count as failed,
+                last_failed_wal as last_failed,
                 coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false) as failing,
-                extract(epoch from now() - last_archived_time)::float8 as age_seconds,
-                (select setting::float8 from pg_settings where name = 'archive_timeout') as timeout_seconds
+                extract(epoch from now() - last_archived_time)::float8 as age_seconds
             from pg_stat_archiver
             """, ct);
         section.Figures = archiver;

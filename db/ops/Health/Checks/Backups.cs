@@ -4,31 +4,35 @@ using OpenReadings.Ops.Metrics;
 
 namespace OpenReadings.Ops.Health.Checks;
 
-/// <summary>How old the newest backup of each service is, by the manifests in the folder of the backups.</summary>
+/// <summary>How old the newest backup of each service is, by the manifests in the folders of the backups.</summary>
 internal static class Backups
 {
     public static IReadOnlyList<Section> Look(Scope scope)
     {
         var section = new Section("backups", "backups");
-        if (scope.Backups is not { } folder)
+        if (scope.Backups is not { } targets)
         {
             section.Summary = "not looked at: OPENREADINGS_BACKUP_TARGET is not set";
             return [section];
         }
-        if (folder.Contains("://", StringComparison.Ordinal) || !Directory.Exists(folder))
+        var folders = targets.Split(' ', StringSplitOptions.RemoveEmptyEntries).Where(Directory.Exists).ToList();
+        if (folders.Count == 0)
         {
-            section.Summary = $"not looked at: {folder} is no folder here; `ops backup verify` says more";
+            section.Summary = $"not looked at: {targets} is no folder here; `ops backup verify` says more";
             return [section];
         }
-        var newest = Directory.EnumerateFiles(folder, "manifest.json", new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 1 })
-            .SelectMany(Manifest).GroupBy(backup => backup.Service).ToDictionary(backups => backups.Key, backups => backups.Max(backup => backup.At));
+        var oneBelow = new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 1 };
+        var newest = folders.SelectMany(folder => Directory.EnumerateFiles(folder, "manifest.json", oneBelow)).SelectMany(Manifest)
+            .GroupBy(backup => backup.Service).ToDictionary(backups => backups.Key, backups => backups.Max(backup => backup.At));
         section.Figures = newest;
-        var ages = scope.Places.Select(place => (place.Service, Age: newest.TryGetValue(place.Service, out var at) ? (DateTimeOffset.UtcNow - at).TotalSeconds : double.PositiveInfinity));
+        var ages = scope.Places.Select(place => (place.Service,
+            Age: newest.TryGetValue(place.Service, out var at) ? (DateTimeOffset.UtcNow - at).TotalSeconds : double.PositiveInfinity)).ToList();
         foreach (var (service, age) in ages)
         {
             section.Measure(Metric.BackupAge, age, service);
             section.Judge(age, scope.Limits.BackupAgeSeconds,
-                double.IsInfinity(age) ? $"{service} has no backup" : $"the newest backup of {service} is {Words.Age(age)} old", "`ops backup run`, and look why its timer did not");
+                double.IsInfinity(age) ? $"{service} has no backup" : $"the newest backup of {service} is {Words.Age(age)} old",
+                "`ops backup run`, and look why its timer did not");
         }
         section.Summary = newest.Count == 0 ? "none" : $"the oldest of the newest is {Words.Age(ages.Max(backup => backup.Age))} old";
         return [section];
@@ -36,12 +40,14 @@ internal static class Backups
 
     private static IEnumerable<(string Service, DateTimeOffset At)> Manifest(string file)
     {
-        if (!DateTimeOffset.TryParseExact(Path.GetFileName(Path.GetDirectoryName(file)), "yyyyMMdd'T'HHmmss'Z'", CultureInfo.InvariantCulture,
-            DateTimeStyles.AssumeUniversal, out var at)) return [];
+        var name = Path.GetFileName(Path.GetDirectoryName(file));
+        if (!DateTimeOffset.TryParseExact(
+            name, "yyyyMMdd'T'HHmmss'Z'", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at)) return [];
         try
         {
             using var manifest = JsonDocument.Parse(File.ReadAllBytes(file));
-            return [.. manifest.RootElement.GetProperty("services").EnumerateArray().Select(service => (service.GetProperty("service").GetString()!, at))];
+            var services = manifest.RootElement.GetProperty("services").EnumerateArray();
+            return [.. services.Select(service => (service.GetProperty("service").GetString()!, at))];
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or KeyNotFoundException or InvalidOperationException)
         {

@@ -14,7 +14,8 @@ internal static class BlockedSessions
         section.Summary = tree.Blocked.Count == 0 ? "nobody waits" : $"{tree.Blocked.Count} wait, the longest for {Words.Age(longest)}";
         foreach (var root in tree.Roots)
             section.Judge(longest, scope.Limits.BlockedSeconds,
-                $"process {root.Pid} ({root.Role}, {root.State}) holds up {tree.WaitingFor(root.Pid)} session(s), the longest for {Words.Age(longest)}",
+                $"process {root.Pid} ({root.Role}, {root.State}) holds up {tree.WaitingFor(root.Pid)} session(s), "
+                + $"the longest for {Words.Age(longest)}",
                 $"`ops locks` shows the tree; {root.Way}");
         section.Measure(Metric.Blocked, tree.Blocked.Count, section.Of);
         section.Measure(Metric.BlockedFor, longest, section.Of);

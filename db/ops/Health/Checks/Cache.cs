@@ -15,13 +15,15 @@ internal static class Cache
         var ratio = await database.OneAsync<Ratio>(
             """
             select blks_hit::float8 / nullif(blks_hit + blks_read, 0) as hit,
-                (select sum(idx_blks_hit)::float8 / nullif(sum(idx_blks_hit + idx_blks_read), 0)::float8 from pg_statio_user_tables) as index_hit,
+                (select sum(idx_blks_hit)::float8 / nullif(sum(idx_blks_hit + idx_blks_read), 0)::float8
+                    from pg_statio_user_tables) as index_hit,
                 blks_hit + blks_read as blocks, xact_commit as committed, xact_rollback as rolled_back
             from pg_stat_database where datname = current_database()
             """, ct);
         var tables = await database.QueryAsync<Table>(
             """
-            select relid::regclass::text as name, heap_blks_hit::float8 / nullif(heap_blks_hit + heap_blks_read, 0) as hit, heap_blks_read as reads
+            select relid::regclass::text as name, heap_blks_hit::float8 / nullif(heap_blks_hit + heap_blks_read, 0) as hit,
+                heap_blks_read as reads
             from pg_statio_user_tables where heap_blks_read > 0
             order by heap_blks_read desc, 1 limit 5
             """, ct);

@@ -21,7 +21,8 @@ internal static class Connections
             """, ct);
         var clients = await database.QueryAsync<Client>(
             """
-            select coalesce(datname, '')::text as database, coalesce(usename, '')::text as role, application_name as application, count(*)::int as count
+            select coalesce(datname, '')::text as database, coalesce(usename, '')::text as role, application_name as application,
+                count(*)::int as count
             from pg_stat_activity where backend_type = 'client backend'
             group by 1, 2, 3 order by 4 desc, 1, 2, 3
             """, ct);

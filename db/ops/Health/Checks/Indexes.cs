@@ -14,7 +14,8 @@ internal static class Indexes
         var limits = scope.Limits;
         var invalid = await database.QueryAsync<Fault>(
             """
-            select i.indexrelid::regclass::text as name, i.indrelid::regclass::text as table, '' as by, pg_relation_size(i.indexrelid) as bytes
+            select i.indexrelid::regclass::text as name, i.indrelid::regclass::text as table, '' as by,
+                pg_relation_size(i.indexrelid) as bytes
             from pg_index i join pg_class c on c.oid = i.indexrelid
             where not (i.indisvalid and i.indisready and i.indislive) and c.relpersistence <> 't'
                 and not exists (select from pg_stat_progress_create_index p where p.index_relid = i.indexrelid or p.relid = i.indrelid)
@@ -47,7 +48,8 @@ internal static class Indexes
             with observed as (
                 select coalesce(stats_reset, (pg_stat_file(format('base/%s/PG_VERSION', datid))).modification) as since
                 from pg_stat_database where datname = current_database())
-            select coalesce(pg_partition_root(s.indexrelid), s.indexrelid)::regclass::text as name, min(s.relid::regclass::text) as table, '' as by,
+            select coalesce(pg_partition_root(s.indexrelid), s.indexrelid)::regclass::text as name,
+                min(s.relid::regclass::text) as table, '' as by,
                 sum(pg_relation_size(s.indexrelid))::int8 as bytes
             from pg_stat_user_indexes s join pg_index i using (indexrelid), observed
             where not i.indisunique and i.indisvalid and not exists (select from pg_constraint k where k.conindid = s.indexrelid)
@@ -75,16 +77,20 @@ internal static class Indexes
             """, ct);
 
         foreach (var index in invalid)
-            section.Find(Severity.Bad, $"{index.Name} on {index.Table} is invalid: kept up at each write and used by nobody", $"`ops maint reindex -s {section.Of}`");
+            section.Find(Severity.Bad, $"{index.Name} on {index.Table} is invalid: kept up at each write and used by nobody",
+                $"`ops maint reindex -s {section.Of}`");
         foreach (var index in redundant)
-            section.Find(Severity.Warn, $"{index.Name} ({Words.Bytes(index.Bytes)}) can do nothing that {index.By} cannot", $"a script with: drop index concurrently {index.Name}");
+            section.Find(Severity.Warn, $"{index.Name} ({Words.Bytes(index.Bytes)}) can do nothing that {index.By} cannot",
+                $"a script with: drop index concurrently {index.Name}");
         foreach (var index in unused)
             section.Find(Severity.Warn, $"{index.Name} ({Words.Bytes(index.Bytes)}) was not used for {limits.UnusedFor.TotalDays:0} days",
                 $"if no standby uses it: a script with drop index concurrently {index.Name}");
         foreach (var key in missing)
-            section.Find(Severity.Warn, $"foreign key {key.Name} of {key.Table} has no index: each delete on the other side reads the whole table", "a script with: create index concurrently …");
+            section.Find(Severity.Warn, $"foreign key {key.Name} of {key.Table} has no index: each delete on the other side reads the whole table",
+                "a script with: create index concurrently …");
         foreach (var table in scanned)
-            section.Find(Severity.Warn, $"{table.Table} was read from end to end {table.Scans} times, {table.RowsEach:0} rows each", "`ops slow` finds the statement, `ops explain` the column to index");
+            section.Find(Severity.Warn, $"{table.Table} was read from end to end {table.Scans} times, {table.RowsEach:0} rows each",
+                "`ops slow` finds the statement, `ops explain` the column to index");
 
         section.Figures = new { Invalid = invalid, Redundant = redundant, Unused = unused, Missing = missing, Scanned = scanned };
         section.Summary = section.Findings.Count == 0 ? "sound" : $"{section.Findings.Count} to look at";

@@ -22,12 +22,15 @@ internal static class QueueDepths
             section.Summary = $"{queues.Sum(queue => queue.Messages)} in {queues.Count} queues, {queues.Sum(queue => queue.Parked)} parked";
             foreach (var queue in queues)
             {
-                section.Judge(queue.Messages, scope.Limits.QueueMessages, $"{queue.Name} holds {queue.Messages} messages, and {queue.Consumers} consumer(s) take them",
+                section.Judge(queue.Messages, scope.Limits.QueueMessages,
+                    $"{queue.Name} holds {queue.Messages} messages, and {queue.Consumers} consumer(s) take them",
                     "is its service slow, or is its database? `./dev logs`, `ops slow`");
                 if (queue.IsForsaken)
-                    section.Find(Severity.Bad, $"nobody takes the {queue.Messages} message(s) of {queue.Name}", $"start {queue.Name.Split('.')[0]}");
+                    section.Find(Severity.Bad, $"nobody takes the {queue.Messages} message(s) of {queue.Name}",
+                        $"start {queue.Name.Split('.')[0]}");
                 if (queue.Parked > 0)
-                    section.Find(Severity.Bad, $"{queue.Name} has {queue.Parked} dead letter(s)", $"`ops queue show {queue.Name}`, then resend or drop");
+                    section.Find(Severity.Bad, $"{queue.Name} has {queue.Parked} dead letter(s)",
+                        $"`ops queue show {queue.Name}`, then resend or drop");
                 section.Measure(Metric.QueueMessages, queue.Messages, queue.Name);
                 section.Measure(Metric.QueueConsumers, queue.Consumers, queue.Name);
                 section.Measure(Metric.DeadLetters, queue.Parked, queue.Name);

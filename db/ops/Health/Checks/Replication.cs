@@ -23,7 +23,8 @@ internal static class Replication
         const string current = "case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end";
         var standbys = await database.QueryAsync<Standby>(
             $"""
-            select coalesce(nullif(application_name, ''), client_addr::text, pid::text) as name, coalesce(state, '') as state, coalesce(sync_state, '') as sync,
+            select coalesce(nullif(application_name, ''), client_addr::text, pid::text) as name,
+                coalesce(state, '') as state, coalesce(sync_state, '') as sync,
                 coalesce(extract(epoch from replay_lag), 0)::float8 as lag_seconds,
                 coalesce(pg_wal_lsn_diff({current}, replay_lsn), 0)::float8 as lag_bytes
             from pg_stat_replication order by 1
@@ -57,11 +58,13 @@ internal static class Replication
         {
             section.Measure(Metric.SlotRetained, slot.RetainedBytes, slot.Name);
             if (slot.Status is "lost" or "unreserved")
-                section.Find(Severity.Bad, $"slot {slot.Name} is {slot.Status}: its standby cannot follow any more", "make the standby anew: `ops replica`");
+                section.Find(Severity.Bad, $"slot {slot.Name} is {slot.Status}: its standby cannot follow any more",
+                    "make the standby anew: `ops replica`");
             else if (!slot.Active)
                 section.Find(Severity.Warn, $"nobody uses the slot {slot.Name}; it holds back {Words.Bytes(slot.RetainedBytes)} of WAL",
                     $"start its standby, or: select pg_drop_replication_slot('{slot.Name}')");
-            section.Judge(slot.RetainedBytes, scope.Limits.SlotRetainedBytes, $"slot {slot.Name} holds back {Words.Bytes(slot.RetainedBytes)} of WAL",
+            section.Judge(slot.RetainedBytes, scope.Limits.SlotRetainedBytes,
+                $"slot {slot.Name} holds back {Words.Bytes(slot.RetainedBytes)} of WAL",
                 "the disk fills: bring its standby back, or drop the slot; max_slot_wal_keep_size bounds it");
         }
     }

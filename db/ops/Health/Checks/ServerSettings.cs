@@ -28,13 +28,16 @@ internal static class ServerSettings
             where error is not null or auth_method = 'md5' or auth_method = 'trust' and type <> 'local'
             """, ct);
         section.Figures = new { Settings = settings, Rules = rules };
-        section.Summary = string.Join(", ", settings.Where(setting => setting.Name is "autovacuum" or "data_checksums").Select(setting => $"{setting.Name} {setting.Value}"));
+        section.Summary = string.Join(", ", settings
+            .Where(setting => setting.Name is "autovacuum" or "data_checksums")
+            .Select(setting => $"{setting.Name} {setting.Value}"));
 
         foreach (var (name, wanted, severity, why) in Wanted)
             if (settings.Single(setting => setting.Name == name).Value is var value && value != wanted)
                 section.Find(severity, $"{name} is {value}: {why}", $"{name} = {wanted}");
         if (settings.Where(setting => setting.PendingRestart).Select(setting => setting.Name).ToList() is { Count: > 0 } pending)
-            section.Find(Severity.Warn, $"{string.Join(", ", pending)} changed and wait for a restart", "restart the server in a quiet hour");
+            section.Find(Severity.Warn, $"{string.Join(", ", pending)} changed and wait for a restart",
+                "restart the server in a quiet hour");
         foreach (var rule in rules)
             section.Find(rule.Method == "trust" ? Severity.Bad : Severity.Warn,
                 $"pg_hba.conf, line {rule.Line}: {rule.Error ?? rule.Method}", "hostssl … scram-sha-256, then select pg_reload_conf()");

@@ -21,7 +21,8 @@ internal static class Vacuum
             select oid::regclass::text from pg_class
             where relnamespace = 'public'::regnamespace and relkind = 'r'
                 and (relname in ('outbox', 'inbox') and not coalesce(reloptions::text like '%autovacuum_vacuum_scale_factor=%', false)
-                    or pg_partition_root(oid) = to_regclass('public.readings') and not coalesce(reloptions::text like '%autovacuum_vacuum_insert_scale_factor=%', false))
+                    or pg_partition_root(oid) = to_regclass('public.readings')
+                        and not coalesce(reloptions::text like '%autovacuum_vacuum_insert_scale_factor=%', false))
             order by 1
             """, ct);
         var off = await database.QueryAsync<Setting>(
@@ -34,10 +35,13 @@ internal static class Vacuum
         section.Figures = new { Dead = dead, Unset = unset, Off = off };
         section.Summary = worst == 0 ? "clean" : $"{worst:0} dead rows in {dead[0].Table}";
         foreach (var table in dead.Where(table => table.Rows > 50_000 && table.VacuumedSecondsAgo is null or > 3600))
-            section.Judge((double)table.Rows / (table.Rows + table.Live), scope.Limits.DeadRowsRatio, $"{table.Table} has {table.Rows} dead rows beside {table.Live} live ones",
+            section.Judge((double)table.Rows / (table.Rows + table.Live), scope.Limits.DeadRowsRatio,
+                $"{table.Table} has {table.Rows} dead rows beside {table.Live} live ones",
                 $"`ops maint vacuum -s {section.Of} --table {table.Table}`; if the rows stay, an old transaction or a slot holds them");
+        var more = unset.Count > 3 ? $" and {unset.Count - 3} more" : "";
         if (unset.Count > 0)
-            section.Find(Severity.Warn, $"no autovacuum settings of their own: {string.Join(", ", unset.Take(3))}{(unset.Count > 3 ? $" and {unset.Count - 3} more" : "")}", "`migrate up`");
+            section.Find(Severity.Warn, $"no autovacuum settings of their own: {string.Join(", ", unset.Take(3))}{more}",
+                "`migrate up`");
         foreach (var table in off)
             section.Find(Severity.Bad, $"autovacuum is off for {table.Table}", $"alter table {table.Table} reset (autovacuum_enabled)");
     }
