@@ -19,6 +19,15 @@ internal sealed record Place(string Service, string ConnectionString)
     public static IReadOnlyList<Place> Of(ParseResult line) =>
         line.GetValue(Which) is { } one ? [Of(one)] : [.. Settings.Services.Select(Of)];
 
+    /// <summary>Those asked for; a table or an index is of one.</summary>
+    public static IReadOnlyList<Place> Of(ParseResult line, params ReadOnlySpan<string?> relations)
+    {
+        foreach (var relation in relations)
+            if (relation is not null && line.GetValue(Which) is null)
+                throw new OpsException(Exit.Usage, $"Whose {relation}? --service {Which.HelpName}");
+        return Of(line);
+    }
+
     /// <summary>A service that moved to a server of its own has <c>ConnectionStrings__&lt;service&gt;_admin</c>.</summary>
     public static Place Of(string service)
     {

@@ -1,3 +1,4 @@
+using System.Data;
 using Npgsql;
 using OpenReadings.Ops.Health.Checks;
 using OpenReadings.Ops.Metrics;
@@ -65,10 +66,10 @@ internal static class Examination
                 {
                     await look(database, section, scope, ct);
                 }
-                catch (PostgresException e)
+                catch (Exception e) when (e is PostgresException or DataException)
                 {
                     section.Summary = "not looked at";
-                    section.Find(Severity.Warn, $"could not be asked: {e.SqlState}: {e.MessageText}",
+                    section.Find(Severity.Warn, $"could not be asked: {e.Message}",
                         "ops needs a superuser's connection and a migrated database");
                 }
             }

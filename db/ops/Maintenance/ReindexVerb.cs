@@ -28,7 +28,7 @@ internal static class ReindexVerb
             .Runs(async (line, log, ct) =>
             {
                 List<Rebuilt> rebuilt = [];
-                foreach (var place in Place.Of(line))
+                foreach (var place in Place.Of(line, line.GetValue(table), line.GetValue(index)))
                 {
                     await using var database = await place.OpenAsync(ct);
                     var chosen = new Choice(line.GetValue(table), line.GetValue(index));

@@ -26,7 +26,7 @@ internal static class VacuumVerb
         return new Command("vacuum", "Clean tables and renew their statistics") { Place.Which, table, full, lockIt }.Runs(async (line, log, ct) =>
         {
             List<Cleaned> cleaned = [];
-            foreach (var place in Place.Of(line))
+            foreach (var place in Place.Of(line, line.GetValue(table)))
             {
                 await using var database = await place.OpenAsync(ct);
                 cleaned.AddRange(await RunAsync(database, line.GetValue(table), line.GetValue(full), line.GetValue(lockIt), log, ct));

@@ -1,6 +1,7 @@
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text;
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using RabbitMQ.Client;
 using RabbitMQ.Client.Exceptions;
@@ -110,7 +111,8 @@ internal sealed class Broker : IAsyncDisposable
             var queues = await http.GetFromJsonAsync<List<ManagedQueue>>(new Uri($"{management}/api/queues/{vhost}?columns=name"), Cli.Json, ct);
             return [.. queues!.Select(queue => queue.Name)];
         }
-        catch (Exception e) when (e is HttpRequestException or System.Text.Json.JsonException or TaskCanceledException && !ct.IsCancellationRequested)
+        catch (Exception e) when (e is HttpRequestException or UriFormatException or JsonException or TaskCanceledException
+            && !ct.IsCancellationRequested)
         {
             return null;
         }

@@ -111,6 +111,15 @@ public sealed class DatabaseFaultTests
     }
 
     [Fact]
+    public async Task A_check_that_cannot_be_made_is_said_and_the_others_go_on()
+    {
+        await using var given = await Given.DatabaseAsync("catalog");
+        await given.DoAsync("drop table outbox cascade");
+        (await given.LookAsync("outbox")).AssertFound(Severity.Warn, "relation \"outbox\" does not exist");
+        Assert.Empty((await given.LookAsync("protection")).Findings);
+    }
+
+    [Fact]
     public async Task A_script_that_is_not_applied_and_one_that_was_changed_are_found()
     {
         await using var given = await Given.DatabaseAsync("catalog");

@@ -16,6 +16,7 @@ public sealed class OwnServer : IAsyncLifetime
     private int port;
 
     public string Connection { get; private set; } = "";
+    public string HostRules => Path.Combine(folder, "data", "pg_hba.conf");
     public Uri Broker { get; private set; } = null!;
     internal IReadOnlyList<Place> Places => [.. databases.Select(database => new Place(database.Service, database.Database.Superuser))];
     internal Scope Scope => new(Places) { Broker = Broker };

@@ -126,6 +126,25 @@ public sealed class ServerTests(OwnServer server) : IClassFixture<OwnServer>
     }
 
     [Fact]
+    public async Task A_rule_that_lets_anybody_in_is_found_by_its_line()
+    {
+        var rules = await File.ReadAllTextAsync(server.HostRules, Given.Ct);
+        try
+        {
+            await File.WriteAllTextAsync(server.HostRules, $"host all all 10.0.0.0/8 trust\nhost all all 10.0.0.0/8 md5\nhost all all nonsense\n{rules}", Given.Ct);
+            var section = await LookAsync("settings");
+            section.AssertFound(Severity.Bad, "pg_hba.conf, line 1: trust");
+            section.AssertFound(Severity.Warn, "pg_hba.conf, line 2: md5");
+            section.AssertFound(Severity.Warn, "pg_hba.conf, line 3: ");
+        }
+        finally
+        {
+            await File.WriteAllTextAsync(server.HostRules, rules, Given.Ct);
+        }
+        Assert.Empty((await LookAsync("settings")).Findings);
+    }
+
+    [Fact]
     public async Task The_slowest_statements_are_told_without_their_values()
     {
         var place = server.Places.Single(place => place.Service == "catalog");
@@ -167,7 +186,11 @@ public sealed class ServerTests(OwnServer server) : IClassFixture<OwnServer>
         Assert.All(samples, sample => Assert.Matches("""^openreadings_[a-z_]+\{([a-z]+="([^"\\]|\\.)*",?)*\} (-?[0-9.]+(E[+-]?[0-9]+)?)$""", sample));
         Assert.Equal(samples.Count, samples.Select(sample => sample[..sample.LastIndexOf(' ')]).Distinct().Count());
         // The rules in deploy/observability ask for these; there is no standby, no queue and no backup here.
-        string[] alerts = ["outbox_lag_seconds", "outbox_rows", "schema_pending_scripts", "db_connections", "wraparound_ratio", "wal_archive_failures_total"];
+        string[] alerts =
+        [
+            "outbox_lag_seconds", "outbox_rows", "schema_pending_scripts", "db_connections", "wraparound_ratio", "wal_archive_failures_total",
+            "db_cache_hit_ratio", "table_size_bytes",
+        ];
         Assert.All(alerts, name => Assert.Contains(samples, sample => sample.StartsWith($"openreadings_{name}{{", StringComparison.Ordinal)));
     }
 

@@ -44,6 +44,15 @@ public sealed class VacuumTests
         Assert.Contains(reason, refused.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("vacuum", "--table", "outbox")]
+    [InlineData("reindex", "--index", "outbox_pkey")]
+    public async Task Four_databases_have_a_table_of_that_name_so_it_asks_whose(params string[] arguments)
+    {
+        var (exit, _, errors) = await OpsProcess.RunAsync([("ConnectionStrings__admin", "Host=nowhere.invalid")], ["maint", .. arguments]);
+        Assert.Equal(((int)Exit.Usage, true), (exit, errors.StartsWith($"Whose {arguments[^1]}?", StringComparison.Ordinal)));
+    }
+
     [Fact]
     public async Task A_full_vacuum_needs_room_for_the_copy()
     {
