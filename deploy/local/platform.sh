@@ -104,7 +104,7 @@ bootstrap() {
   done_with bootstrap
 }
 migrate() { SECRETS_DIRECTORY=${SECRETS_DIRECTORY:-.dev/secrets/migrate} dotnet db/migrator/bin/Release/net10.0/migrate.dll "$@"; }
-ops() { SECRETS_DIRECTORY=${SECRETS_DIRECTORY:-.dev/secrets/ops} OPENREADINGS_OPS_STATE=${OPENREADINGS_OPS_STATE:-.dev/ops} dotnet db/ops/bin/Release/net10.0/ops.dll "$@"; }
+ops() { SECRETS_DIRECTORY=${SECRETS_DIRECTORY:-.dev/secrets/ops} dotnet db/ops/bin/Release/net10.0/ops.dll "$@"; }
 migrate_all() {
   changed migration db/scripts db/repeatable .dev/stamps/bootstrap || return 0
   say "Migrating the databases"
