@@ -3,6 +3,12 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Npgsql;
+using OpenReadings.Ops.Health;
+using OpenReadings.Ops.Maintenance;
+using OpenReadings.Ops.Metrics;
+using OpenReadings.Ops.Queues;
+using OpenReadings.Ops.Sessions;
+using OpenReadings.Ops.Tuning;
 
 namespace OpenReadings.Ops;
 
@@ -27,6 +33,14 @@ internal static class Cli
         + "Where they are: ConnectionStrings__admin and its like, in the environment or as a file in SECRETS_DIRECTORY.")
     {
         AsJson,
+        DoctorVerb.Verb(),
+        MetricsVerb.Verb(),
+        SlowVerb.Verb(),
+        ExplainVerb.Verb(),
+        LocksVerb.Verb(),
+        MaintVerb.Verb(),
+        TuneVerb.Verb(),
+        QueueVerb.Verb(),
     };
 
     /// <summary>A verb that prints what it found, as text or as JSON, and ends as it says.</summary>
