@@ -2,7 +2,11 @@ using System.CommandLine;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Amazon.Runtime;
 using Npgsql;
+using OpenReadings.Ops.Backup;
+using OpenReadings.Ops.Pitr;
+using OpenReadings.Ops.Restore;
 
 namespace OpenReadings.Ops;
 
@@ -27,6 +31,10 @@ internal static class Cli
         + "Where they are: ConnectionStrings__admin and its like, in the environment or as a file in SECRETS_DIRECTORY.")
     {
         AsJson,
+        new Command("backup", "Back up, look at backups, delete old ones") { RunBackup.Verb(), ListBackups.Verb(), VerifyBackups.Verb(), PruneBackups.Verb() },
+        RestoreDatabase.Verb(),
+        Drill.Verb(),
+        new Command("pitr", "Recovery to a point in time: base backups and archived WAL") { BaseBackup.Verb(), RestoreToTime.Verb(), PitrDrill.Verb() },
     };
 
     /// <summary>A verb that prints what it found, as text or as JSON, and ends as it says.</summary>
@@ -53,6 +61,10 @@ internal static class Cli
             catch (PostgresException e)
             {
                 return Fail(Exit.Failed, $"{e.SqlState}: {e.MessageText}");
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException or AmazonServiceException or AmazonClientException or HttpRequestException)
+            {
+                return Fail(Exit.Failed, e.Message);
             }
             catch (NpgsqlException e)
             {
