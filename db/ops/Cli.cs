@@ -2,11 +2,15 @@ using System.CommandLine;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Amazon.Runtime;
 using Npgsql;
+using OpenReadings.Ops.Backup;
 using OpenReadings.Ops.Health;
 using OpenReadings.Ops.Maintenance;
 using OpenReadings.Ops.Metrics;
+using OpenReadings.Ops.Pitr;
 using OpenReadings.Ops.Queues;
+using OpenReadings.Ops.Restore;
 using OpenReadings.Ops.Sessions;
 using OpenReadings.Ops.Tuning;
 
@@ -41,6 +45,10 @@ internal static class Cli
         MaintVerb.Verb(),
         TuneVerb.Verb(),
         QueueVerb.Verb(),
+        new Command("backup", "Back up, look at backups, delete old ones") { RunBackup.Verb(), ListBackups.Verb(), VerifyBackups.Verb(), PruneBackups.Verb() },
+        RestoreDatabase.Verb(),
+        Drill.Verb(),
+        new Command("pitr", "Recovery to a point in time: base backups and archived WAL") { BaseBackup.Verb(), RestoreToTime.Verb(), PitrDrill.Verb() },
     };
 
     /// <summary>A verb that prints what it found, as text or as JSON, and ends as it says.</summary>
@@ -67,6 +75,10 @@ internal static class Cli
             catch (PostgresException e)
             {
                 return Fail(Exit.Failed, $"{e.SqlState}: {e.MessageText}");
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException or AmazonServiceException or AmazonClientException or HttpRequestException)
+            {
+                return Fail(Exit.Failed, e.Message);
             }
             catch (NpgsqlException e)
             {
