@@ -5,7 +5,9 @@ namespace OpenReadings.Migrator;
 /// <summary>One service: its scripts and its database.</summary>
 public sealed record Target(string Service, string ScriptsRoot, string ConnectionString)
 {
-    internal IReadOnlyList<Script> LoadScripts() => Script.LoadAll(ScriptsRoot, Service);
+    /// <summary>In the order in which they are applied: shared, the service's own, what is repeatable.</summary>
+    internal IReadOnlyList<Script> LoadScripts() =>
+        [.. Script.LoadAll(ScriptsRoot, Service), .. Script.LoadRepeatables(ScriptsRoot, Service)];
 
     // The text is never shown: it holds the password.
     internal NpgsqlConnectionStringBuilder Parse()

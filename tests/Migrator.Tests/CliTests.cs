@@ -82,7 +82,7 @@ public sealed class CliTests
 
     [Theory]
     [InlineData("")]
-    [InlineData("down")]
+    [InlineData("undo")]
     [InlineData("up --service")]
     [InlineData("up")]
     [InlineData("up --service nobody")]
