@@ -17,17 +17,16 @@ internal sealed class Shadow : IAsyncDisposable
     /// <param name="ct">Ends it early.</param>
     public static async Task<Shadow> CreateAsync(Target of, string server, CancellationToken ct)
     {
-        var admin = of with { ConnectionString = server };
+        var given = (of with { ConnectionString = server }).Parse(defaultDatabase: "postgres");
+        var admin = of with { ConnectionString = given.ConnectionString };
         var database = $"shadow_{of.Service[..Math.Min(of.Service.Length, 40)]}_"
             + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(4));
         // The superuser acts as the role that owns everything, as whom the job logs in.
-        var settings = new NpgsqlConnectionStringBuilder(admin.Parse().ConnectionString)
+        var settings = new NpgsqlConnectionStringBuilder(admin.ConnectionString)
         {
             Database = database,
             Options = $"-c role={of.Service}_migrator",
         };
-        // Parsing forgets the password for messages; here it goes on.
-        settings.Password = new NpgsqlConnectionStringBuilder(server).Password;
         var shadow = new Shadow(admin, of with { ConnectionString = settings.ConnectionString });
         try
         {

@@ -10,11 +10,12 @@ public sealed record Target(string Service, string ScriptsRoot, string Connectio
         [.. Script.LoadAll(ScriptsRoot, Service), .. Script.LoadRepeatables(ScriptsRoot, Service)];
 
     // The text is never shown: it holds the password.
-    internal NpgsqlConnectionStringBuilder Parse()
+    internal NpgsqlConnectionStringBuilder Parse(string? defaultDatabase = null)
     {
         try
         {
             var builder = new NpgsqlConnectionStringBuilder(ConnectionString) { PersistSecurityInfo = false };
+            builder.Database ??= defaultDatabase;
             if (builder is { Host: not null, Database: not null }) return builder;
         }
         catch (Exception e) when (e is ArgumentException or FormatException or InvalidOperationException)
