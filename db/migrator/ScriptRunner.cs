@@ -111,7 +111,8 @@ internal sealed partial class ScriptRunner(Turn turn, ApplyOptions options, Scri
     private async Task ExecuteAsync(Statement statement, CancellationToken ct)
     {
         using var span = Telemetry.Spans.StartActivity(statement.Head);
-        rows += await session.ExecuteAsync(current = statement, ct);
+        var affected = await session.ExecuteAsync(current = statement, ct);
+        rows += affected;    // only now: the batches of a backfill are counted meanwhile
     }
 
     private Task WriteJournalAsync(int statements, CancellationToken ct) => undone is null
