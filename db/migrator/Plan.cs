@@ -44,12 +44,14 @@ internal static class Plan
         Planned Join(Script script)
         {
             var entry = journal.GetValueOrDefault(script.Name);
-            if (entry?.Applied is null && orphans.FirstOrDefault(o => o.Sha256 == script.Sha256) is { } same)
+            if (!script.IsRepeatable && entry?.Applied is null
+                && orphans.FirstOrDefault(o => o.Sha256 == script.Sha256) is { } same)
             {
                 orphans.Remove(same);
                 return new(script.Name, ScriptState.Renamed, script, same);
             }
-            return new(script.Name, script.IsRepeatable ? StateOfRepeatable(script, entry) : StateOf(script, entry), script, entry);
+            var state = script.IsRepeatable ? StateOfRepeatable(script, entry) : StateOf(script, entry);
+            return new(script.Name, state, script, entry);
         }
 
         ScriptState StateOf(Script script, Entry? entry) => entry switch

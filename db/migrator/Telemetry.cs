@@ -25,9 +25,11 @@ internal static class Telemetry
     public static KeyValuePair<string, object?> Tag(Target target) => new("service", target.Service);
 
     /// <summary>Sends to OTEL_EXPORTER_OTLP_ENDPOINT, the last of it when disposed; null if that is not set.</summary>
-    public static IDisposable? Start()
+    public static IDisposable? Start() =>
+        Environment.GetEnvironmentVariable("OTEL_EXPORTER_OTLP_ENDPOINT") is { Length: > 0 } ? Send() : null;
+
+    private static OpenTelemetrySdk Send()
     {
-        if (Environment.GetEnvironmentVariable("OTEL_EXPORTER_OTLP_ENDPOINT") is not { Length: > 0 }) return null;
         var sdk = OpenTelemetrySdk.Create(sdk => sdk
             .ConfigureResource(resource => resource.AddService("openreadings-migrate", "openreadings"))
             .WithTracing(tracing => tracing.AddSource(Name).AddOtlpExporter(Protobuf))

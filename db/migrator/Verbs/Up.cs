@@ -126,14 +126,14 @@ internal static class Up
     /// <exception cref="MigrationException">Something stands against applying anything at all.</exception>
     public static IReadOnlyList<Planned> Choose(IReadOnlyList<Planned> plan, UpOptions options)
     {
-        var concerned = options.Only is { } only ? [.. plan.Where(item => only.Contains(item.Name))] : plan;
-        if (Plan.Objections(concerned, options.AllowLate).ToList() is { Count: > 0 } objections)
+        bool IsMeant(Planned item) => options.Only?.Contains(item.Name) ?? true;
+        if (Plan.Objections(plan.Where(IsMeant), options.AllowLate).ToList() is { Count: > 0 } objections)
             throw MigrationException.Invalid(string.Join('\n', objections));
 
         // Views and functions are of the newest schema: not when the way ends before it.
         var partly = options.To is not null || options.Steps is not null;
         var end = options.To is { } to ? Plan.IndexOf(plan, to) + 1 : plan.Count;
-        var chosen = concerned.Where(item => item.IsToApply && plan.Take(end).Contains(item))
+        var chosen = plan.Take(end).Where(item => item.IsToApply && IsMeant(item))
             .Where(item => options.Phase is not { } last || item.Script!.Header.Phase <= last)
             .Where(item => !partly || !item.Script!.IsRepeatable)
             .Take(options.Steps ?? int.MaxValue).ToList();
