@@ -23,6 +23,12 @@ internal sealed class Cli
         Description = "Host=…;Database=…;Username=…; a password is better kept in SECRETS_DIRECTORY",
         Recursive = true,
     };
+    public Option<string> Role { get; } = new("--role")
+    {
+        Description = "As whom: the connection string is ConnectionStrings__<service>_<role> or ConnectionStrings__<role>",
+        Recursive = true,
+        DefaultValueFactory = _ => "migrator",
+    };
     public Option<string> Output { get; } = new("--output", "-o")
     {
         Description = "text, or one JSON document on the last line of stdout",
@@ -38,14 +44,16 @@ internal sealed class Cli
     {
         Description = "Where this is: dev, staging, prod",
         Recursive = true,
-        DefaultValueFactory = _ => Environment.GetEnvironmentVariable("MIGRATE_ENV") is { Length: > 0 } place ? place : RunOptions.Production,
+        DefaultValueFactory = _ =>
+            Environment.GetEnvironmentVariable("MIGRATE_ENV") is { Length: > 0 } place ? place : RunOptions.Production,
     };
     public Option<bool> Yes { get; } = new("--yes", "-y")
     {
         Description = "In production: go on where a guard would refuse",
         Recursive = true,
     };
-    public Option<TimeSpan?> LockWait { get; } = Time("--lock-wait", new RunOptions().LockWait, "How long to wait for another runner");
+    public Option<TimeSpan?> LockWait { get; } =
+        Time("--lock-wait", new RunOptions().LockWait, "How long to wait for another runner");
     public Option<TimeSpan?> MaxDuration { get; } = new("--max-duration")
     {
         Description = "Give up after this time",
@@ -75,7 +83,7 @@ internal sealed class Cli
         LockWait.Recursive = true;
         Option[] shared =
         [
-            Service, Scripts, Connection, Output, ReportFile, Place, Yes, LockWait, MaxDuration, ShadowOn, Attempts,
+            Service, Scripts, Connection, Role, Output, ReportFile, Place, Yes, LockWait, MaxDuration, ShadowOn, Attempts,
         ];
         foreach (var option in shared) root.Add(option);
         Command[] verbs =
@@ -99,8 +107,9 @@ internal sealed class Cli
         Patience = new() { Attempts = line.GetValue(Attempts) },
     });
 
-    public string ShadowServer(ParseResult line) => line.GetValue(ShadowOn) ?? Targets.Secret("ConnectionStrings__shadow")
-        ?? throw MigrationException.Usage("A shadow database needs a server: --shadow-server or ConnectionStrings__shadow.");
+    public string ShadowServer(ParseResult line) => line.GetValue(ShadowOn)
+        ?? Targets.Secret("ConnectionStrings__shadow")
+        ?? throw MigrationException.Usage("Say where for a shadow: --shadow-server or ConnectionStrings__shadow.");
 
     /// <summary>Runs the verb for each service asked for. One that fails does not stop the others.</summary>
     public async Task<int> ForEachAsync(

@@ -48,8 +48,10 @@ internal sealed class Journal(Session session, Guid runId)
     public async Task StampAsync(Script script, DateTime? applied, CancellationToken ct)
     {
         await session.ExecuteAsync(
-            "insert into public.schemaversions (scriptname, applied) values (@name, coalesce(@applied, clock_timestamp() at time zone 'UTC'))",
-            ct, new("name", script.Name),
+            """
+            insert into public.schemaversions (scriptname, applied)
+            values (@name, coalesce(@applied, clock_timestamp() at time zone 'UTC'))
+            """, ct, new("name", script.Name),
             new("applied", NpgsqlTypes.NpgsqlDbType.Timestamp) { Value = (object?)applied ?? DBNull.Value });
         await MarkAsync(script, "stamped", 0, 0, null, DateTimeOffset.UtcNow, null, ct);
     }

@@ -35,7 +35,8 @@ internal static class Plan
             .OrderBy(entry => entry.Name, StringComparer.Ordinal).ToList();
 
         List<Planned> plan = [.. scripts.Select(Join)];
-        return [.. plan, .. orphans.Select(entry => new Planned(entry.Name, StateWithoutFile(entry.Name), null, entry))];
+        var gone = orphans.Select(entry => new Planned(entry.Name, StateWithoutFile(entry.Name), null, entry));
+        return [.. plan, .. gone];
 
         bool IsApplied(Script script) => journal.GetValueOrDefault(script.Name)?.Applied is not null;
 

@@ -7,7 +7,8 @@ if (line.Errors.Count > 0)
 {
     foreach (var error in line.Errors) Console.Error.WriteLine(error.Message);
     Console.Error.WriteLine("migrate --help says what there is.");
-    if (args.Contains("json")) Console.WriteLine(Report.OfUsage(string.Join(' ', line.Errors.Select(error => error.Message))));
+    if (args.Contains("json"))
+        Console.WriteLine(Report.OfUsage(string.Join(' ', line.Errors.Select(error => error.Message))));
     return (int)ExitCode.Usage;
 }
 

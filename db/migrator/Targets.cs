@@ -16,12 +16,14 @@ internal static class Targets
         {
             if (line.GetValue(cli.Connection) is not null)
                 throw MigrationException.Usage("--connection is one database; --service all has one for each service.");
-            return [.. known.Select(service => new Target(service, root, needsDatabase ? Find(service, alone: false) : ""))];
+            return [.. known.Select(service => new Target(service, root, Connect(service, alone: false)))];
         }
         if (!known.Contains(asked))
             throw MigrationException.Usage($"{root} has no folder {asked}. It has {string.Join(", ", known)}.");
-        var connection = needsDatabase ? line.GetValue(cli.Connection) ?? Find(asked, alone: true) : "";
-        return [new Target(asked, root, connection)];
+        return [new Target(asked, root, line.GetValue(cli.Connection) ?? Connect(asked, alone: true))];
+
+        string Connect(string service, bool alone) =>
+            needsDatabase ? Find(service, line.GetValue(cli.Role)!, alone) : "";
     }
 
     /// <summary>What was given; or db/scripts here or further up; or scripts/ beside the program.</summary>
@@ -46,10 +48,10 @@ internal static class Targets
             .Where(name => name != "shared").Order(StringComparer.Ordinal),
     ];
 
-    private static string Find(string service, bool alone)
+    private static string Find(string service, string role, bool alone)
     {
         // The general key is enough for one service; for several it would be one database for all of them.
-        string[] keys = alone ? [$"{service}_migrator", "migrator"] : [$"{service}_migrator"];
+        string[] keys = alone ? [$"{service}_{role}", role] : [$"{service}_{role}"];
         foreach (var key in keys)
             if (Secret($"ConnectionStrings__{key}") is { } value) return value;
         throw MigrationException.Usage($"No database for {service}: "

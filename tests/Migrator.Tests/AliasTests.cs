@@ -45,6 +45,20 @@ public sealed class AliasTests
     }
 
     [Fact]
+    public async Task An_app_waits_with_its_own_key()
+    {
+        await using var service = await TestService.CreateAsync();
+        service.Write("20260101000000_x", "create table x ()");
+        await service.UpAsync();
+
+        var (exit, output) = await TestService.RunAsync(TestService.Migrate,
+            ["wait", "--for-schema", "--role", "app", "-s", service.Name, "--scripts", service.ScriptsRoot],
+            [("ConnectionStrings__app", service.ConnectionString("app"))]);
+
+        Assert.True(exit == 0, output);
+    }
+
+    [Fact]
     public async Task What_was_asked_for_as_a_document_is_alone_on_stdout()
     {
         await using var service = await TestService.CreateAsync();

@@ -78,18 +78,20 @@ internal static class Adopt
             select script, version || '_' || lower(replace(description, ' ', '_')),
                 lower(replace(description, ' ', '_')), installed_on
             from public.flyway_schema_history where success and version is not null order by installed_rank
-            """, row => (Script: row.GetString(0), Full: row.GetString(1), Short: row.GetString(2), At: row.GetDateTime(3)), ct);
+            """, row => (Script: row.GetString(0), Full: row.GetString(1), Short: row.GetString(2), At: row.GetDateTime(3)),
+            ct);
         return [.. rows.Select(row => (row.Script, Find(scripts, row.Script,
             script => script.Name == $"{row.Full}.sql" || script.Name[15..] == $"{row.Short}.sql"), (DateTime?)row.At))];
     }
 
-    // Alembic knows only where it is. Its offline SQL says so in a comment: -- Running upgrade 1975ea83b712 -> ae1027a6acf
+    // Alembic knows only where it is. Its offline SQL says that in comments: -- Running upgrade 1975ea83b712 -> ae1027a6
     private static async Task<List<(string, Script, DateTime?)>> FromAlembicAsync(
         Session session, IReadOnlyList<Script> scripts, CancellationToken ct)
     {
         var heads = await session.QueryAsync(
             "select version_num from public.alembic_version", row => row.GetString(0), ct);
-        if (heads is not [var head]) throw MigrationException.Invalid($"alembic_version has {heads.Count} rows, and not one.");
+        if (heads is not [var head])
+            throw MigrationException.Invalid($"alembic_version has {heads.Count} rows, and not one.");
         var last = Find(scripts, head, script =>
             script.Text.Contains($"-> {head}", StringComparison.Ordinal)
             || script.Name.Contains($"_{head}", StringComparison.Ordinal));

@@ -27,8 +27,10 @@ internal static class Create
                 var known = string.Join('|', Targets.Services(root));
                 var service = line.GetValue(cli.Service)
                     ?? throw MigrationException.Usage($"Say for which: --service shared|{known}");
-                var said = line.GetValue(name) ?? line.GetValue(message) ?? throw MigrationException.Usage("Say what it does.");
-                var text = line.GetValue(backfill) ? Backfill : line.GetValue(outside) ? OutsideTransaction : InTransaction;
+                var said = line.GetValue(name) ?? line.GetValue(message)
+                    ?? throw MigrationException.Usage("Say what it does.");
+                var text = line.GetValue(backfill) ? Backfill
+                    : line.GetValue(outside) ? OutsideTransaction : InTransaction;
                 var path = Run(root, service, said, text, TimeProvider.System);
                 Show(path);
                 if (line.GetValue(rollback)) Show(BeginRollback(root, service, Path.GetFileName(path)));

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace OpenReadings.Migrator;
 
-/// <summary>What <c>up</c> would do, as a file for psql: with the runner's settings, its transactions and the journal.</summary>
+/// <summary>What <c>up</c> would do, as a file for psql: with its settings, its transactions and the journal.</summary>
 internal static class PrintPlan
 {
     public static Command Verb(Cli cli)

@@ -19,7 +19,10 @@ internal static class Repair
 {
     public static Command Verb(Cli cli)
     {
-        var accept = new Option<string[]>("--accept") { Description = "Take the text of this script for what was applied" };
+        var accept = new Option<string[]>("--accept")
+        {
+            Description = "Take the text of this script for what was applied",
+        };
         var restart = new Option<string[]>("--restart") { Description = "Forget how far this broken-off script came" };
         var renamed = new Option<bool>("--renamed") { Description = "Give journal rows the new names of their files" };
         var indexes = new Option<bool>("--invalid-indexes") { Description = "Drop indexes that a build left invalid" };

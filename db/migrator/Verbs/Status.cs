@@ -82,7 +82,8 @@ internal static class Status
     };
 
     private static IEnumerable<Planned> Newest(IEnumerable<Planned> plan) =>
-        plan.GroupBy(item => item.Script!.Folder).Select(folder => folder.MaxBy(item => item.Name, StringComparer.Ordinal)!);
+        plan.GroupBy(item => item.Script!.Folder)
+            .Select(folder => folder.MaxBy(item => item.Name, StringComparer.Ordinal)!);
 
     private static string Row(ScriptReport script, bool verbose)
     {
