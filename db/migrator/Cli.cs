@@ -73,6 +73,31 @@ internal sealed class Cli
         Recursive = true,
     };
 
+    public static Task<int> RunAsync(string[] args, TextWriter output, TextWriter error, CancellationToken ct)
+    {
+        var line = new Cli().Build().Parse(args);
+        if (line.Errors.Count == 0)
+            return line.InvokeAsync(new InvocationConfiguration
+            {
+                Output = output,
+                Error = error,
+                ProcessTerminationTimeout = null,
+                EnableDefaultExceptionHandler = false,
+            }, ct);
+
+        var message = string.Join('\n', line.Errors.Select(error => error.Message));
+        error.WriteLine($"{message}\nmigrate --help says what there is.");
+        if (args.Contains("json")) output.WriteLine(JsonSerializer.Serialize(NotUnderstood(message), Report.Json));
+        return Task.FromResult((int)ExitCode.Usage);
+    }
+
+    private static Report NotUnderstood(string message)
+    {
+        var report = new Report { Service = "", Command = "" };
+        report.End(ExitCode.Usage, message);
+        return report;
+    }
+
     public RootCommand Build()
     {
         Output.AcceptOnlyFromAmong("text", "json");

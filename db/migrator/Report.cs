@@ -78,14 +78,6 @@ public sealed class Report
         return this;
     }
 
-    /// <summary>For a command line that was not understood.</summary>
-    internal static string OfUsage(string message)
-    {
-        var report = new Report { Service = "", Command = "" };
-        report.End(ExitCode.Usage, message);
-        return JsonSerializer.Serialize(report, Json);
-    }
-
     internal void On(Session session) => (Database, Host) = (session.Database, session.Host);
 
     internal void End(ExitCode exit, string message, ScriptError? error = null)

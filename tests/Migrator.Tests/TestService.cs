@@ -159,7 +159,14 @@ internal sealed class TestService : IAsyncDisposable
         ("ConnectionStrings__shadow", Superuser.ConnectionString), ("MIGRATE_ENV", ""),
     ]);
 
-    public Task<(int Exit, string Output)> CliAsync(params string[] arguments) => EndOfAsync(StartCli(arguments));
+    /// <summary>What the program does between its first and its last line, without a process of its own.</summary>
+    public async Task<(int Exit, string Output)> CliAsync(params string[] arguments)
+    {
+        Environment.SetEnvironmentVariable($"ConnectionStrings__{Name}_migrator", ConnectionString("migrator"));
+        var (output, error) = (new StringWriter(), new StringWriter());
+        var exit = await Cli.RunAsync(["--scripts", ScriptsRoot, .. arguments], output, error, Ct);
+        return (exit, $"{error}{output}");
+    }
 
     public static Task<(int Exit, string Output)> RunAsync(
         string program, string[] arguments, (string Name, string Value)[] environment) =>
