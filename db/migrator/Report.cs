@@ -48,7 +48,7 @@ public sealed class Report
         using var span = Telemetry.Spans.StartActivity($"migrate {Command}");
         span?.SetTag("service", Service);
         using var budget = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        if (maxDuration is { } most) budget.CancelAfter(most);
+        if (maxDuration is { } most && most > TimeSpan.Zero) budget.CancelAfter(most);
         try
         {
             await body(budget.Token);

@@ -13,7 +13,8 @@ public record RunOptions
     public TimeSpan? MaxDuration { get; init; }
     public Patience Patience { get; init; } = new();
 
-    internal bool IsGuarded => Environment is Production or "production" && !Yes;
+    internal bool IsProduction => Environment is Production or "production";
+    internal bool IsGuarded => IsProduction && !Yes;
 }
 
 /// <summary>

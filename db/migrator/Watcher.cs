@@ -66,8 +66,8 @@ internal sealed class Watcher : IAsyncDisposable
                 else format('%s of %s lockers', lockers_done, lockers_total) end)
             from pg_stat_progress_create_index where pid = @pid
             """, ct, new NpgsqlParameter("pid", turn.Session.Pid));
-        var news = waits.Select(who => $"waiting for {who}").Append(progress).OfType<string>().ToList();
-        if (news.Count == 0 || string.Join("; ", news) is var line && line == said) return;
-        turn.Log(said = line);
+        var news = string.Join("; ", waits.Select(who => $"waiting for {who}").Append(progress).OfType<string>());
+        if (news.Length > 0 && news != said) turn.Log(news);
+        said = news;
     }
 }

@@ -31,7 +31,7 @@ public sealed class DownTests
         service.Write("20260101000005_e", "create table e ()");
         await service.UpAsync();
 
-        var production = await service.DownAsync("-1", new() { To = "" });
+        var production = await service.DownAsync("-1", new() { To = "", Yes = true });
         var noFile = await service.DownAsync("-1");
         service.WriteRollback("20260101000005_e", "drop table e");
         var irreversible = await service.DownAsync("-2");

@@ -41,7 +41,7 @@ internal static class Check
         var first = await Picture.OfAsync(shadow, ct);
         if (back > 0)
         {
-            var down = new DownOptions { To = $"-{back}", Environment = options.Environment, Yes = true };
+            var down = new DownOptions { To = $"-{back}", Environment = options.Environment, BackupOk = true };
             await MustAsync(Down.RunAsync(shadow, down, log, ct));
             await MustAsync(Up.RunAsync(shadow, up, log, ct));
         }

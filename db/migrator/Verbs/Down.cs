@@ -42,7 +42,7 @@ internal static class Down
     public static Task<Report> RunAsync(Target target, DownOptions options, Action<string> log, CancellationToken ct) =>
         Turn.TakeAsync(target, "down", options, log, async (turn, ct) =>
         {
-            if (options.IsGuarded && !options.BackupOk)
+            if (options.IsProduction && !options.BackupOk)
                 throw MigrationException.Refused("Going back loses data. Make a backup, then say --backup-ok.");
             var plan = await turn.PlanAsync(ct);
             var undo = Choose(plan, options.To)

@@ -106,6 +106,7 @@ internal static class Up
         var chosen = Choose(plan, options);
         if (!options.DryRun) await Backups.GuardAsync(turn, options.Backup, chosen.Count > 0, ct);
 
+        if (chosen.Count > 0) turn.Log($"to apply: {string.Join(", ", chosen.Select(item => item.Name))}");
         await journal.EnsureAsync(ct);
         var pending = plan.Count(item => item.IsToApply);
         foreach (var item in chosen)
