@@ -20,9 +20,13 @@ internal sealed class Session : IAsyncDisposable
 {
     private readonly NpgsqlConnection connection;
 
+    /// <summary>What a script raises, as it raises it.</summary>
+    public event Action<string>? Noticed;
+
     private Session(NpgsqlConnection connection) => this.connection = connection;
 
     public string Database => connection.Database!;
+    public int Pid => connection.ProcessID;
     public string Host => $"{connection.Host}:{connection.Port}";
     public bool IsOpen => connection.FullState == System.Data.ConnectionState.Open;
 
@@ -69,9 +73,12 @@ internal sealed class Session : IAsyncDisposable
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
         limit.CancelAfter(patience.ConnectTimeout);
         await connection.OpenAsync(limit.Token);
-        connection.Notice += (_, e) => log($"{e.Notice.InvariantSeverity.ToLowerInvariant()}: {e.Notice.MessageText}");
-
         var session = new Session(connection);
+        connection.Notice += (_, e) =>
+        {
+            log($"{e.Notice.InvariantSeverity.ToLowerInvariant()}: {e.Notice.MessageText}");
+            session.Noticed?.Invoke(e.Notice.MessageText);
+        };
         if (await session.ScalarAsync<int>("select pg_backend_pid()", limit.Token) != connection.ProcessID)
             throw Pooler(null);
         return session;
@@ -108,6 +115,22 @@ internal sealed class Session : IAsyncDisposable
         var rows = new List<T>();
         while (await reader.ReadAsync(ct)) rows.Add(read(reader));
         return rows;
+    }
+
+    /// <summary>All of the body, or nothing.</summary>
+    public async Task AtomicallyAsync(Func<Task> body, CancellationToken ct)
+    {
+        await ExecuteAsync("begin", ct);
+        try
+        {
+            await body();
+            await ExecuteAsync("commit", ct);
+        }
+        catch
+        {
+            await RollBackAsync();
+            throw;
+        }
     }
 
     /// <summary>Back to the settings of the start. Not DISCARD ALL, which would give up the lock.</summary>

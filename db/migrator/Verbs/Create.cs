@@ -8,9 +8,17 @@ internal static class Create
 {
     public static Command Verb(Cli cli)
     {
-        var name = new Argument<string>("name") { Description = "What it does, verb first: add_workouts" };
+        var name = new Argument<string?>("name")
+        {
+            Description = "What it does, verb first: add_workouts",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
+        var message = new Option<string>("--message", "-m") { Description = "The same, as people with Alembic say it" };
         var outside = new Option<bool>("--no-transaction") { Description = "For create index concurrently and such" };
-        var verb = new Command("create", "Begin a new script") { name, outside };
+        var backfill = new Option<bool>("--backfill") { Description = "For filling a column batch by batch" };
+        var rollback = new Option<bool>("--with-rollback") { Description = "Also begin its file in db/rollback" };
+        var verb = new Command("create", "Begin a new script") { name, message, outside, backfill, rollback };
+        verb.Aliases.Add("revision");
         verb.SetAction(line =>
         {
             try
@@ -19,8 +27,13 @@ internal static class Create
                 var known = string.Join('|', Targets.Services(root));
                 var service = line.GetValue(cli.Service)
                     ?? throw MigrationException.Usage($"Say for which: --service shared|{known}");
-                var path = Run(root, service, line.GetValue(name)!, line.GetValue(outside), TimeProvider.System);
-                line.InvocationConfiguration.Output.WriteLine(Path.GetRelativePath(Environment.CurrentDirectory, path));
+                var said = line.GetValue(name) ?? line.GetValue(message)
+                    ?? throw MigrationException.Usage("Say what it does.");
+                var text = line.GetValue(backfill) ? Backfill
+                    : line.GetValue(outside) ? OutsideTransaction : InTransaction;
+                var path = Run(root, service, said, text, TimeProvider.System);
+                Show(path);
+                if (line.GetValue(rollback)) Show(BeginRollback(root, service, Path.GetFileName(path)));
                 return (int)ExitCode.Ok;
             }
             catch (MigrationException e)
@@ -28,12 +41,18 @@ internal static class Create
                 line.InvocationConfiguration.Error.WriteLine(e.Message);
                 return (int)e.Exit;
             }
+
+            void Show(string path) => line.InvocationConfiguration.Output.WriteLine(
+                Path.GetRelativePath(Environment.CurrentDirectory, path));
         });
         return verb;
     }
 
     /// <returns>The path of the new file.</returns>
-    public static string Run(string root, string service, string name, bool noTransaction, TimeProvider clock)
+    public static string Run(string root, string service, string name, bool noTransaction, TimeProvider clock) =>
+        Run(root, service, name, noTransaction ? OutsideTransaction : InTransaction, clock);
+
+    private static string Run(string root, string service, string name, string text, TimeProvider clock)
     {
         var stamp = clock.GetUtcNow().ToString("yyyyMMddHHmmss", CultureInfo.InvariantCulture);
         var file = $"{stamp}_{name.Trim().ToLowerInvariant().Replace(' ', '_').Replace('-', '_')}.sql";
@@ -55,7 +74,15 @@ internal static class Create
         var path = Path.Combine(folder, file);
         using var stream = new FileStream(path, FileMode.CreateNew);
         using var writer = new StreamWriter(stream);
-        writer.Write(noTransaction ? OutsideTransaction : InTransaction);
+        writer.Write(text);
+        return path;
+    }
+
+    private static string BeginRollback(string root, string service, string file)
+    {
+        var folder = Directory.CreateDirectory(Path.GetFullPath(Path.Combine(root, "..", "rollback", service))).FullName;
+        var path = Path.Combine(folder, file);
+        File.WriteAllText(path, "-- What is lost by going back.\ndrop table things;\n");
         return path;
     }
 
@@ -75,6 +102,27 @@ internal static class Create
         -- Why this change is made. One statement: nothing rolls back what comes before one that fails.
         -- migrate: no-transaction
         create index concurrently things_created_at on things (user_id, created_at);
+
+        """;
+
+    private const string Backfill = """
+        -- Why these rows are filled. A run that is broken off goes on with the rows that are left.
+        -- migrate: no-transaction
+        -- migrate: phase data
+        do $$
+        declare
+            batch bigint;
+        begin
+            loop
+                update things set size = 0 where (user_id, thing_id) in (
+                    select user_id, thing_id from things where size is null limit 1000 for update skip locked);
+                get diagnostics batch = row_count;
+                exit when batch = 0;
+                commit;
+                raise notice 'backfilled %', batch;
+            end loop;
+        end
+        $$;
 
         """;
 }
