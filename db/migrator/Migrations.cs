@@ -27,7 +27,7 @@ public static class Migrations
         try
         {
             var target = new Target(service, Targets.Root(given: null), connectionString);
-            return Status.RunAsync(target, exitCode: true, new Patience { Attempts = 1 }, log: _ => { }, ct);
+            return Status.RunAsync(target, exitCode: true, new RunOptions { Patience = new Patience { Attempts = 1 } }, log: _ => { }, ct);
         }
         catch (MigrationException e)
         {
