@@ -116,7 +116,7 @@ internal sealed class Cli
             .. Status.Verbs(this), Up.Verb(this), PrintPlan.Verb(this), Down.Verb(this), Resume.Verb(this),
             .. Stamp.Verbs(this), Repair.Verb(this), Adopt.Verb(this), Unlock.Verb(this), Wait.Verb(this),
             Verify.Verb(this), Dump.Verb(this), Create.Verb(this), Validate.Verb(this), Check.Verb(this),
-            PrintManifest.Verb(this),
+            PrintManifest.Verb(this), LintScripts.Verb(this),
         ];
         foreach (var verb in verbs) root.Add(verb);
         return root;

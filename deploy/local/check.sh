@@ -13,6 +13,8 @@ check() {
   fi
   say "pictures of the schemas"
   (schema check) || bad=1
+  say "lint of the scripts"
+  migrate lint --service all || bad=1
   say "docker-compose.yml"
   if type docker-compose >/dev/null 2>&1; then compose=(docker-compose); else compose=(docker compose); fi
   if "${compose[@]}" version >/dev/null 2>&1; then

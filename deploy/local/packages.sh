@@ -9,6 +9,7 @@ missing_packages() {
   need nginx-light type nginx
   need libsodium23 ls /usr/lib/*/libsodium.so.23
   need amqp-tools type amqp-consume
+  need libpg-query1504.0 ls /usr/lib/*/libpg_query.so*
   need curl type curl
   need jq type jq
   need tzdata test -e /usr/share/zoneinfo/Europe/Berlin

@@ -1,9 +1,10 @@
 using System.CommandLine;
+using OpenReadings.Migrator.Lint;
 
 namespace OpenReadings.Migrator;
 
 /// <summary>
-/// What a review would ask of the scripts anyway: the files, and on a shadow database up, down as far as there are
+/// What a review would ask of the scripts anyway: the files, lint's errors, and on a shadow database up, down as far as there are
 /// rollbacks, and up again, which must make the same schema twice, and that of db/schema.
 /// </summary>
 internal static class Check
@@ -23,6 +24,8 @@ internal static class Check
         return report.OfAsync(async ct =>
         {
             var found = Validate.Findings(target).ToList();
+            PgQuery.Prepare();
+            found.AddRange(Linter.Run(target.ScriptsRoot, target.Service).Where(finding => finding.Severity == Severity.Error).Select(finding => finding.ToString()));
             await using var shadow = await Shadow.CreateAsync(target, shadowServer, ct);
             found.AddRange(await ThereAndBackAsync(report, shadow.Target, options, log, ct));
             report.EndWith(found, ExitCode.Invalid, "all is well");
