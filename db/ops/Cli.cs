@@ -3,6 +3,9 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Npgsql;
+using OpenReadings.Ops.Access;
+using OpenReadings.Ops.Pooling;
+using OpenReadings.Ops.Replication;
 
 namespace OpenReadings.Ops;
 
@@ -27,6 +30,7 @@ internal static class Cli
         + "Where they are: ConnectionStrings__admin and its like, in the environment or as a file in SECRETS_DIRECTORY.")
     {
         AsJson,
+        PgBouncerVerb.Verb(), HbaVerb.Verb(), ReplicaVerb.Verb(), FailoverVerb.Verb(),
     };
 
     /// <summary>A verb that prints what it found, as text or as JSON, and ends as it says.</summary>
