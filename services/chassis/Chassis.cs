@@ -153,7 +153,7 @@ public static class ServiceChassis
     private static NpgsqlDataSource Connect(string connectionString, string name, int poolSize, IServiceProvider provider)
     {
         var settings = new NpgsqlConnectionStringBuilder(
-            $"Max Pool Size={poolSize};Max Auto Prepare=60;Auto Prepare Min Usages=2;Host Recheck Seconds=2;{connectionString}")
+            $"Maximum Pool Size={poolSize};Max Auto Prepare=60;Auto Prepare Min Usages=2;Host Recheck Seconds=2;{connectionString}")
         {
             ApplicationName = name, Timeout = 5, CommandTimeout = 30,
             // Safe because nothing is ever set on the session: the user lives in the transaction.

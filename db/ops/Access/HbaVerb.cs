@@ -13,9 +13,9 @@ internal static class HbaVerb
 
     public static Command Verb() =>
         new Command("hba", "Who may come from where: look at pg_hba.conf of every host in ConnectionStrings__admin; 3 when something is wrong") { Reload }
-            .Runs(async (line, _, ct) =>
+            .Runs(async (line, say, ct) =>
             {
-                var answer = await RunAsync(Settings.Connection("admin"), line.GetValue(Reload), ct);
+                var answer = await RunAsync(Settings.Connection("admin"), line.GetValue(Reload), say, ct);
                 return (answer.Findings.Count == 0 ? Exit.Ok : Exit.Findings, answer);
             });
 
@@ -26,13 +26,18 @@ internal static class HbaVerb
             : Reloaded ? "Nothing is wrong; it is in force." : "Nothing is wrong; ops hba --reload puts it into force.";
     }
 
-    internal static async Task<Answer> RunAsync(string connection, bool reload, CancellationToken ct)
+    internal static async Task<Answer> RunAsync(string connection, bool reload, Action<string> say, CancellationToken ct)
     {
-        var nodes = Node.Of(connection);
+        var seen = await Node.LookAtAllAsync(Node.Of(connection), ct);
+        foreach (var (node, state) in seen)
+            if (state.Role == Role.Away) say($"{node} does not answer, and was not looked at: {state.Reason}");
+        var there = seen.Where(one => one.State.Role != Role.Away).Select(one => one.Node).ToList();
+        if (there.Count == 0) throw new OpsException(Exit.Unreachable, "No server answers.");
+
         var findings = new List<string>();
-        foreach (var node in nodes) findings.AddRange(await LookAsync(node, ct));
+        foreach (var node in there) findings.AddRange(await LookAsync(node, ct));
         if (!reload || findings.Count > 0) return new(findings, false);
-        foreach (var node in nodes) await node.ScalarAsync<bool>("select pg_reload_conf()", ct);
+        foreach (var node in there) await node.ScalarAsync<bool>("select pg_reload_conf()", ct);
         return new(findings, true);
     }
 

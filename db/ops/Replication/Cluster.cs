@@ -66,6 +66,10 @@ internal sealed class Cluster
             await ReadAsync(AsClientOf(primary, "pg_rewind", "--target-pgdata", Data, "--config-file", Path.Combine(settings, "postgresql.conf"),
                 "--source-server", $"host={primary.Host} port={primary.Port} dbname=postgres user={new NpgsqlConnectionStringBuilder(primary.ConnectionString).Username}"), ct);
         }
+        catch (OpsException e) when (e.Exit == Exit.Failed)
+        {
+            throw new OpsException(Exit.Failed, $"{e.Message}. Run this again; if it cannot be rewound, empty {Data}, and it is copied anew.", e);
+        }
         finally
         {
             await SignalStandbyAsync();

@@ -20,7 +20,7 @@ public sealed class PgBouncerTests(RealPooler pooler)
         var seen = await Task.WhenAll(Enumerable.Range(0, 40).Select(_ => LiveAsync(service.Address, identity.TokenFor(Guid.NewGuid()))));
         Assert.All(seen, one => Assert.Equal(one.Made, one.Listed));
         var connections = await ScalarAsync<long>(pooler.Database.Superuser,
-            "select count(*) from pg_stat_activity where datname = current_database() and usename = 'readings_app'");
+            "select count(*) from pg_stat_activity where datname = current_database() and usename = 'readings_app' and application_name = 'readings'");
         Assert.InRange(connections, 1, RealPooler.Pool);
         Assert.DoesNotContain(service.Lines, line => line.Contains("prepared statement", StringComparison.Ordinal));
     }

@@ -1,0 +1,100 @@
+using System.Text.RegularExpressions;
+using OpenReadings.Ops.Tests.Replication;
+using OpenReadings.Support;
+
+namespace OpenReadings.Ops.Tests.Docs;
+
+/// <summary>docs/operations.md, run from the first command to the last, as an operator would with two database hosts.</summary>
+public sealed partial class OperationsTests : IAsyncLifetime
+{
+    // What `needs:` may name to be run. A verb that is here is run; the others are only read by the shell.
+    private static readonly string[] Verbs = [];
+
+    private static readonly string Document = Path.Combine(TestServers.Root, "docs", "operations.md");
+    private readonly string folder = Shell.TemporaryFolder();
+    private OwnCluster primary = null!, standby = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        var certificates = Certificates.In(folder);
+        primary = await OwnCluster.ProvisionAsync(certificates, withData: true);
+        standby = await OwnCluster.ProvisionAsync(certificates, withData: false);
+        await primary.StartAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await standby.DisposeAsync();
+        await primary.DisposeAsync();
+        Directory.Delete(folder, recursive: true);
+    }
+
+    [Fact]
+    public async Task Every_command_of_the_document_is_run_or_says_why_not()
+    {
+        var blocks = Blocks().ToList();
+        Assert.NotEmpty(blocks);
+        foreach (var block in blocks) await Shell.MustAsync("bash -n <<<\"$1\"", null, block.Commands);
+        var run = blocks.Where(block => block.Mark is "" || Verbs.Contains(block.Needs)).ToList();
+        Assert.InRange(run.Count, blocks.Count / 2, blocks.Count);
+
+        // Each says where it is before it begins, so that a failure has a name.
+        var script = string.Join('\n', run.Select(block => $": at {block.Line}; echo '── line {block.Line}'\n{block.Commands}"));
+        var build = AppContext.BaseDirectory.Contains("/Release/", StringComparison.Ordinal) ? "Release" : "Debug";
+        var servers = $"Host={primary.Host},{standby.Host};SSL Mode=VerifyFull;Root Certificate={primary.Certificates.Root}";
+        var (exit, said) = await Shell.RunAsync($$"""
+            set -euo pipefail
+            . deploy/local/common.sh; . deploy/local/secrets.sh
+            ops() { dotnet db/ops/bin/{{build}}/net10.0/ops.dll "$@"; }
+            migrate() { dotnet db/migrator/bin/{{build}}/net10.0/migrate.dll "$@"; }
+            secrets=$SECRETS
+            printf '%s;Username=postgres;Password=%s;Database=postgres\n' "$SERVERS" "$PGPASSWORD" | write "$SECRETS/ops/ConnectionStrings__admin"
+            {{script}}
+            """, new Dictionary<string, string>(primary.Psql)
+        {
+            ["SECRETS"] = Path.Combine(folder, "secrets"), ["SECRETS_DIRECTORY"] = Path.Combine(folder, "secrets", "ops"), ["BROKER"] = "mq1:5672",
+            ["SERVERS"] = servers, ["CLUSTER"] = primary.Settings, ["STANDBY_CLUSTER"] = standby.Settings, ["STANDBY"] = standby.Host,
+            ["ACCOUNT"] = $"{Guid.NewGuid()}", ["PGHOST"] = "localhost,localhost", ["PGPORT"] = $"{primary.Port},{standby.Port}",
+            ["PGTARGETSESSIONATTRS"] = "read-write",
+        });
+        Assert.True(exit == 0, $"exit {exit}:\n{said}");
+        Assert.Contains("is primary; there was none for", said, StringComparison.Ordinal);
+        Assert.Contains("Nothing is wrong with it.", said, StringComparison.Ordinal);
+        Assert.True(await Sql.ScalarAsync<bool>(primary.Superuser, "select pg_is_in_recovery()"));
+        Assert.False(await Sql.ScalarAsync<bool>(standby.Superuser, "select pg_is_in_recovery()"));
+    }
+
+    [Fact]
+    public void What_is_not_run_has_a_reason_and_no_page_is_linked_in_a_form_that_nothing_can_follow()
+    {
+        foreach (var block in Blocks())
+        {
+            Assert.True(block.Mark is "" || block.Needs.Length > 0 || block.Reason.Length > 20, $"line {block.Line}: what is not run says why.");
+        }
+        foreach (Match link in Link().Matches(File.ReadAllText(Document)))
+        {
+            Assert.EndsWith(".md", link.Groups[1].Value, StringComparison.Ordinal);
+            if (link.Groups[1].Value.StartsWith("decisions/", StringComparison.Ordinal))
+                Assert.True(File.Exists(Path.Combine(TestServers.Root, "docs", link.Groups[1].Value)), $"{link.Value} leads nowhere.");
+        }
+    }
+
+    private static IEnumerable<Block> Blocks()
+    {
+        var text = File.ReadAllText(Document);
+        return Fence().Matches(text).Select(found => new Block(
+            text[..found.Groups["commands"].Index].Count(c => c == '\n') + 1, found.Groups["mark"].Value, found.Groups["commands"].Value));
+    }
+
+    private sealed record Block(int Line, string Mark, string Commands)
+    {
+        public string Needs => Mark.StartsWith("needs: ", StringComparison.Ordinal) ? Mark["needs: ".Length..] : "";
+        public string Reason => Mark.StartsWith("not run: ", StringComparison.Ordinal) ? Mark["not run: ".Length..] : "";
+    }
+
+    [GeneratedRegex(@"(?:<!-- (?<mark>[^\n]*?) -->\n)?```sh\n(?<commands>.*?)\n```", RegexOptions.Singleline)]
+    private static partial Regex Fence();
+
+    [GeneratedRegex(@"\]\(([^)]+)\)")]
+    private static partial Regex Link();
+}
