@@ -61,13 +61,13 @@ internal static class Tool
     /// <summary>A program of the server, which refuses to run as root: root runs it as postgres.</summary>
     public static ProcessStartInfo Server(string program, params IEnumerable<string> arguments)
     {
-        if (!Environment.IsPrivilegedProcess) return Of(program, arguments);
-        var start = new ProcessStartInfo("setpriv", ["--reuid=postgres", "--regid=postgres", "--init-groups", Find(program), .. arguments])
-        {
-            WorkingDirectory = "/",
-        };
-        // It would look for certificates in root's home, and fail because it may not.
+        var start = !Environment.IsPrivilegedProcess
+            ? Of(program, arguments)
+            : new ProcessStartInfo("setpriv", ["--reuid=postgres", "--regid=postgres", "--init-groups", Find(program), .. arguments]) { WorkingDirectory = "/" };
+        // It would look for certificates in root's home, and fail because it may not; and the operator's PGPORT is a client's.
         start.Environment["HOME"] = "/";
+        foreach (var name in start.Environment.Keys.Where(name => name.StartsWith("PG", StringComparison.Ordinal)).ToList())
+            start.Environment.Remove(name);
         return start;
     }
 

@@ -6,6 +6,7 @@ set -eu
 [ $# -eq 1 ] || { sed -n '2,4s/^# //p' "$0" >&2; exit 2; }
 bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
 PATH=$PATH${bin:+:$bin}
+unset PGPORT PGDATA     # an operator's, for clients; the server would take them for its own
 as=
 [ "$(id -u)" != 0 ] || as='setpriv --reuid=postgres --regid=postgres --init-groups'
 cd /

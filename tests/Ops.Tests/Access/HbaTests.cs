@@ -4,25 +4,31 @@ using OpenReadings.Ops.Tests.Replication;
 
 namespace OpenReadings.Ops.Tests.Access;
 
-/// <summary>A server as provision.sh leaves it, seen from outside.</summary>
-public sealed class HbaTests : IAsyncLifetime
+/// <summary>A server as provision.sh leaves it.</summary>
+public sealed class ProvisionedServer : IAsyncLifetime
 {
-    private readonly string folder = Shell.TemporaryFolder();
-    private OwnCluster server = null!;
-
-    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+    internal string Folder { get; } = Shell.TemporaryFolder();
+    internal OwnCluster Server { get; private set; } = null!;
 
     public async ValueTask InitializeAsync()
     {
-        server = await OwnCluster.ProvisionAsync(Certificates.In(folder), withData: true);
-        await server.StartAsync();
+        Server = await OwnCluster.ProvisionAsync(Certificates.In(Folder), withData: true);
+        await Server.StartAsync();
     }
 
     public async ValueTask DisposeAsync()
     {
-        await server.DisposeAsync();
-        Directory.Delete(folder, recursive: true);
+        await Server.DisposeAsync();
+        Directory.Delete(Folder, recursive: true);
     }
+}
+
+public sealed class HbaTests(ProvisionedServer provisioned) : IClassFixture<ProvisionedServer>
+{
+    private readonly OwnCluster server = provisioned.Server;
+    private readonly string folder = provisioned.Folder;
+
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
     [Fact]
     public async Task A_client_comes_in_with_TLS_by_the_right_name_and_the_right_authority_and_in_no_other_way()
@@ -81,6 +87,7 @@ public sealed class HbaTests : IAsyncLifetime
             ["1: host lets data", "2: md5 is no", "3: everybody's", "4: trust is no", "5: invalid authentication"],
             answer.Findings.Select(finding => string.Join(' ', finding.Split("line ")[1].Split(' ').Take(finding.Contains("everybody", StringComparison.Ordinal) ? 2
                 : finding.Contains("invalid", StringComparison.Ordinal) ? 3 : 4))));
+        await File.WriteAllTextAsync(file, ours, Ct);
         Assert.Equal("on", await Sql.ScalarAsync<string>(server.Superuser, "show ssl"));       // what is in force still lets us in
     }
 
