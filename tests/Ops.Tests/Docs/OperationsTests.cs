@@ -5,30 +5,12 @@ using OpenReadings.Support;
 namespace OpenReadings.Ops.Tests.Docs;
 
 /// <summary>docs/operations.md, run from the first command to the last, as an operator would with two database hosts.</summary>
-public sealed partial class OperationsTests : IAsyncLifetime
+public sealed partial class OperationsTests
 {
     // What `needs:` may name to be run. A verb that is here is run; the others are only read by the shell.
     private static readonly string[] Verbs = [];
 
     private static readonly string Document = Path.Combine(TestServers.Root, "docs", "operations.md");
-    private readonly string folder = Shell.TemporaryFolder();
-    private OwnCluster primary = null!, standby = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        var certificates = Certificates.In(folder);
-        primary = await OwnCluster.ProvisionAsync(certificates, withData: true);
-        standby = await OwnCluster.ProvisionAsync(certificates, withData: false);
-        await primary.StartAsync();
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        await standby.DisposeAsync();
-        await primary.DisposeAsync();
-        Directory.Delete(folder, recursive: true);
-    }
-
     [Fact]
     public async Task Every_command_of_the_document_is_run_or_says_why_not()
     {
@@ -38,6 +20,11 @@ public sealed partial class OperationsTests : IAsyncLifetime
         var run = blocks.Where(block => block.Mark is "" || Verbs.Contains(block.Needs)).ToList();
         Assert.InRange(run.Count, blocks.Count / 2, blocks.Count);
 
+        var folder = Shell.TemporaryFolder();
+        var certificates = Certificates.In(folder);
+        await using var primary = await OwnCluster.ProvisionAsync(certificates, withData: true);
+        await using var standby = await OwnCluster.ProvisionAsync(certificates, withData: false);
+        await primary.StartAsync();
         // Each says where it is before it begins, so that a failure has a name.
         var script = string.Join('\n', run.Select(block => $": at {block.Line}; echo '── line {block.Line}'\n{block.Commands}"));
         var build = AppContext.BaseDirectory.Contains("/Release/", StringComparison.Ordinal) ? "Release" : "Debug";
@@ -62,6 +49,7 @@ public sealed partial class OperationsTests : IAsyncLifetime
         Assert.Contains("Nothing is wrong with it.", said, StringComparison.Ordinal);
         Assert.True(await Sql.ScalarAsync<bool>(primary.Superuser, "select pg_is_in_recovery()"));
         Assert.False(await Sql.ScalarAsync<bool>(standby.Superuser, "select pg_is_in_recovery()"));
+        Directory.Delete(folder, recursive: true);
     }
 
     [Fact]
