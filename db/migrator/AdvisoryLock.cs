@@ -8,7 +8,7 @@ namespace OpenReadings.Migrator;
 /// </summary>
 internal sealed class AdvisoryLock
 {
-    private const string Key = "hashtextextended('openreadings migrate ' || current_database() || '.public', 0)";
+    public const string Key = "hashtextextended('openreadings migrate ' || current_database() || '.public', 0)";
 
     private const string Locks = $"""
         from pg_locks l
@@ -44,7 +44,11 @@ internal sealed class AdvisoryLock
     public static Task ReleaseAsync(Session session) =>
         session.ExecuteAsync($"select pg_advisory_unlock({Key})", CancellationToken.None);
 
-    private static Task<string?> HolderAsync(Session session, CancellationToken ct) => session.ScalarAsync<string>(
+    /// <summary>Ends the session that has it. The server rolls back what that had not committed.</summary>
+    public static Task<bool> TerminateAsync(Session session, CancellationToken ct) =>
+        session.ScalarAsync<bool>($"select coalesce(pg_terminate_backend((select l.pid {Locks}), 10000), false)", ct);
+
+    public static Task<string?> HolderAsync(Session session, CancellationToken ct) => session.ScalarAsync<string>(
         $"""
         select format('pid %s, %s (%s), since %s', a.pid, a.application_name, coalesce(a.client_addr::text, 'local'),
                       to_char(a.backend_start, 'YYYY-MM-DD HH24:MI:SS TZ'))

@@ -12,6 +12,8 @@ public enum ExitCode
     Partial = 6,
     Busy = 7,
     Transient = 8,
+    Refused = 9,
+    Lint = 10,
     Interrupted = 143,
 }
 
@@ -24,6 +26,8 @@ public sealed class MigrationException(
 
     internal static MigrationException Usage(string message, Exception? inner = null) =>
         new(ExitCode.Usage, message, inner: inner);
+
+    internal static MigrationException Refused(string message) => new(ExitCode.Refused, message);
 
     internal static MigrationException Invalid(string message, Exception? inner = null) =>
         new(ExitCode.Invalid, message, inner: inner);

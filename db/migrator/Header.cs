@@ -3,6 +3,17 @@ using System.Text.RegularExpressions;
 
 namespace OpenReadings.Migrator;
 
+/// <summary>
+/// When a script may run, seen from the programs that are rolled out: before (expand), beside (data), or once nothing
+/// uses what it takes away (contract).
+/// </summary>
+public enum Phase
+{
+    Expand,
+    Data,
+    Contract,
+}
+
 /// <summary>What a script says of itself in its leading comments: one <c>-- migrate: key value</c> to a line.</summary>
 internal sealed partial record Header
 {
@@ -10,6 +21,14 @@ internal sealed partial record Header
     public TimeSpan? LockTimeout { get; private init; }
     public int? Retries { get; private init; }
     public TimeSpan? StatementTimeout { get; private init; }
+    public Phase Phase { get; private init; }
+
+    /// <summary>Where alone it runs; empty for everywhere.</summary>
+    public IReadOnlyList<string> Environments { get; private init; } = [];
+    public IReadOnlyList<string> Requires { get; private init; } = [];
+    public string? Irreversible { get; private init; }
+
+    public bool RunsIn(string environment) => Environments.Count == 0 || Environments.Contains(environment);
 
     /// <exception cref="FormatException">A key or a value that is not understood. Begins with the line.</exception>
     public static Header Parse(string text)
@@ -44,12 +63,22 @@ internal sealed partial record Header
                 => With($"lock-timeout {text}") is { } header ? header with { Retries = n } : null,
             ["statement-timeout", var text] when Duration.TryParse(text, out var time)
                 => this with { StatementTimeout = time },
-            // For the reader and for lint; they change nothing in how the script runs.
-            ["irreversible", "because", _, ..] => this,
+            ["phase", "expand"] => this with { Phase = Phase.Expand },
+            ["phase", "data"] => this with { Phase = Phase.Data },
+            ["phase", "contract"] => this with { Phase = Phase.Contract },
+            ["env", .. var names] when names.Length > 0 => this with { Environments = Names(names) },
+            ["requires", var name] when Script.ValidName().IsMatch(name)
+                => this with { Requires = [.. Requires, name] },
+            ["irreversible", "because", .. var why] when why.Length > 0
+                => this with { Irreversible = string.Join(' ', why) },
+            // For the reader and for lint; it changes nothing in how the script runs.
             ["allow", _, _, ..] => this,
             _ => null,
         };
     }
+
+    private static string[] Names(string[] words) =>
+        string.Join(',', words).Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
 
     [GeneratedRegex(@"^--\s*migrate:\s*(.*?)\s*$")]
     private static partial Regex Line();

@@ -20,4 +20,20 @@ public static class Migrations
     /// <summary>The same with all that can be chosen. It does not throw: the report says what went wrong.</summary>
     public static Task<Report> UpAsync(Target target, UpOptions options, Action<string>? log, CancellationToken ct) =>
         Up.RunAsync(target, options, log ?? (_ => { }), ct);
+
+    /// <summary>What <c>migrate status --exit-code</c> says, after one attempt to connect. Reads only, and does not throw.</summary>
+    public static Task<Report> StatusAsync(string service, string connectionString, CancellationToken ct)
+    {
+        try
+        {
+            var target = new Target(service, Targets.Root(given: null), connectionString);
+            return Status.RunAsync(target, exitCode: true, new RunOptions { Patience = new Patience { Attempts = 1 } }, log: _ => { }, ct);
+        }
+        catch (MigrationException e)
+        {
+            var report = new Report { Service = service, Command = "status" };
+            report.End(e.Exit, e.Message);
+            return Task.FromResult(report);
+        }
+    }
 }

@@ -1,21 +1,12 @@
-using System.CommandLine;
 using System.Runtime.InteropServices;
 using OpenReadings.Migrator;
-
-var line = new Cli().Build().Parse(args);
-if (line.Errors.Count > 0)
-{
-    foreach (var error in line.Errors) Console.Error.WriteLine(error.Message);
-    Console.Error.WriteLine("migrate --help says what there is.");
-    return (int)ExitCode.Usage;
-}
 
 // An evicted pod and an impatient person are the same: the statement is cancelled, and what is open rolls back.
 using var stop = new CancellationTokenSource();
 using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
 using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
-var settings = new InvocationConfiguration { ProcessTerminationTimeout = null, EnableDefaultExceptionHandler = false };
-return await line.InvokeAsync(settings, stop.Token);
+using var telemetry = Telemetry.Start();
+return await Cli.RunAsync(args, Console.Out, Console.Error, stop.Token);
 
 void Stop(PosixSignalContext signal)
 {

@@ -35,16 +35,31 @@ public sealed class Report
     public ScriptError? Error { get; private set; }
     public List<string> Warnings { get; init; } = [];
 
+    /// <summary>What was found out, to be read above the last words.</summary>
+    [JsonIgnore] public List<string> Lines { get; init; } = [];
+
+    /// <summary>What was asked for and nothing else: SQL, a schema, a digest. Then stdout is that alone.</summary>
+    public string? Document { get; internal set; }
+
     /// <summary>Runs the body and writes down how it ended, whatever happens in it.</summary>
-    internal async Task<Report> OfAsync(Func<Task> body)
+    internal async Task<Report> OfAsync(
+        Func<CancellationToken, Task> body, TimeSpan? maxDuration, CancellationToken ct)
     {
+        using var span = Telemetry.Spans.StartActivity($"migrate {Command}");
+        span?.SetTag("service", Service);
+        using var budget = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        if (maxDuration is { } most && most > TimeSpan.Zero) budget.CancelAfter(most);
         try
         {
-            await body();
+            await body(budget.Token);
         }
         catch (MigrationException e)
         {
             End(e.Exit, e.Message, e.Error);
+        }
+        catch (OperationCanceledException) when (!ct.IsCancellationRequested && budget.IsCancellationRequested)
+        {
+            End(ExitCode.Transient, $"It took longer than {maxDuration}. What was not committed is rolled back.");
         }
         catch (OperationCanceledException)
         {
@@ -59,6 +74,7 @@ public sealed class Report
             End(ExitCode.Failed, $"This should not happen: {e}");
         }
         DurationMs = clock.ElapsedMilliseconds;
+        span?.SetStatus(Failed ? ActivityStatusCode.Error : ActivityStatusCode.Ok, Result);
         return this;
     }
 
@@ -68,6 +84,20 @@ public sealed class Report
     {
         (Exit, Message, Error) = (exit, message, error);
         Result = JsonNamingPolicy.SnakeCaseLower.ConvertName(exit.ToString());
+    }
+
+    /// <summary>What was found, a line each, and how that ends; or that nothing was.</summary>
+    internal void EndWith(IReadOnlyList<string> findings, ExitCode exit, string well)
+    {
+        if (findings.Count == 0) End(ExitCode.Ok, well);
+        else End(exit, $"{string.Join('\n', findings)}\n{findings.Count} findings");
+    }
+
+    internal void Print(TextWriter output, TextWriter error)
+    {
+        foreach (var line in Lines) output.WriteLine(line);
+        output.Write(Document);
+        (Failed || Document is not null ? error : output).WriteLine(this);
     }
 
     /// <summary>The last words of a run, for a person.</summary>
@@ -89,11 +119,14 @@ public sealed record ScriptReport
     public required string Name { get; init; }
     public required string State { get; init; }
     public string? Mode { get; init; }
+    public Phase? Phase { get; init; }
+    public string? RenamedFrom { get; init; }
     public string? Sha256 { get; init; }
     public int? Statements { get; init; }
     public long? Rows { get; init; }
     public long? DurationMs { get; init; }
     public int? Retries { get; init; }
+    public IReadOnlyList<string>? Locks { get; init; }
     public DateTimeOffset? AppliedAt { get; init; }
     public string? AppliedBy { get; init; }
 }

@@ -14,6 +14,9 @@ internal sealed partial record Script(string Name, string Folder, string Path, s
     /// <summary>Where messages say the file is: from the working directory, so that a terminal can open it.</summary>
     public string File => System.IO.Path.GetRelativePath(Environment.CurrentDirectory, Path);
 
+    /// <summary>A view, function or grant that runs again whenever its text changes, after all others.</summary>
+    public bool IsRepeatable => Folder == Repeatable;
+
     /// <summary>The shared scripts by name, then the service's by name.</summary>
     public static IReadOnlyList<Script> LoadAll(string root, string service)
     {
@@ -26,20 +29,41 @@ internal sealed partial record Script(string Name, string Folder, string Path, s
         return scripts;
     }
 
-    private static IEnumerable<Script> LoadFolder(string root, string folder)
+    /// <summary>db/repeatable: the shared ones by name, then the service's by name.</summary>
+    public static IReadOnlyList<Script> LoadRepeatables(string root, string service) =>
+    [
+        .. new[] { "shared", service }.Distinct().SelectMany(folder => FilesOf(Beside(root, Repeatable, folder)))
+            .Select(path => Load(path, Repeatable, RepeatableName(), "a repeatable script is named verb_noun.sql")
+                with { Name = $"{Repeatable}/{System.IO.Path.GetFileName(path)}" }),
+    ];
+
+    /// <summary>db/rollback: what undoes the script, under the same name; null if nothing does.</summary>
+    public Script? LoadRollback(string root)
     {
-        var directory = System.IO.Path.Combine(root, folder);
-        if (!Directory.Exists(directory)) return [];
-        return Directory.EnumerateFiles(directory)
-            .Where(path => path.EndsWith(".sql", StringComparison.OrdinalIgnoreCase))
-            .Order(StringComparer.Ordinal).Select(path => Load(path, folder));
+        var path = Beside(root, "rollback", Folder, Name);
+        return System.IO.File.Exists(path) ? Load(path, Folder, ValidName(), NamedLike) : null;
     }
 
-    private static Script Load(string path, string folder)
+    public static IEnumerable<string> RollbacksOf(string root, string service) =>
+        new[] { "shared", service }.Distinct().SelectMany(folder => FilesOf(Beside(root, "rollback", folder)));
+
+    private const string Repeatable = "repeatable";
+    private const string NamedLike = "a script is named 20261121093000_verb_noun.sql";
+
+    private static string Beside(string root, params string[] parts) =>
+        System.IO.Path.GetFullPath(System.IO.Path.Combine([root, "..", .. parts]));
+
+    private static IEnumerable<Script> LoadFolder(string root, string folder) =>
+        FilesOf(System.IO.Path.Combine(root, folder)).Select(path => Load(path, folder, ValidName(), NamedLike));
+
+    private static IEnumerable<string> FilesOf(string directory) => !Directory.Exists(directory) ? []
+        : Directory.EnumerateFiles(directory)
+            .Where(path => path.EndsWith(".sql", StringComparison.OrdinalIgnoreCase)).Order(StringComparer.Ordinal);
+
+    private static Script Load(string path, string folder, Regex validName, string rule)
     {
         var name = System.IO.Path.GetFileName(path);
-        if (!ValidName().IsMatch(name))
-            throw MigrationException.Invalid($"{path}: a script is named 20261121093000_verb_noun.sql.");
+        if (!validName.IsMatch(name)) throw MigrationException.Invalid($"{path}: {rule}.");
         try
         {
             var text = Utf8.GetString(System.IO.File.ReadAllBytes(path)).TrimStart('\ufeff');
@@ -89,6 +113,9 @@ internal sealed partial record Script(string Name, string Folder, string Path, s
 
     [GeneratedRegex(@"^[0-9]{14}_[a-z0-9_]{1,180}\.sql$")]
     public static partial Regex ValidName();
+
+    [GeneratedRegex(@"^[a-z0-9_]{1,180}\.sql$")]
+    private static partial Regex RepeatableName();
 
     [GeneratedRegex(@"^(begin|commit|end|abort|start transaction|prepare transaction|rollback(?! to))\b")]
     private static partial Regex EndsTransaction();

@@ -17,6 +17,9 @@ public sealed record ScriptError
     public string? Hint { get; init; }
     public string? Where { get; init; }
 
+    /// <summary>The sessions that held what a statement waited for.</summary>
+    public IReadOnlyList<string>? Blocking { get; init; }
+
     internal static ScriptError Of(Script script, int? offset, string message)
     {
         var (line, column) = offset is { } at ? PlaceOf(script.Text, at) : (null, null);
@@ -46,7 +49,8 @@ public sealed record ScriptError
         var text = new StringBuilder(File);
         if (Line is not null) text.Append($":{Line}:{Column}");
         text.Append($": error{(Sqlstate is null ? "" : " " + Sqlstate)}: {Message}");
-        (string, string?)[] more = [("detail", Detail), ("hint", Hint), ("where", Where), ("statement", Statement)];
+        (string, string?)[] more = [("detail", Detail), ("hint", Hint), ("where", Where), ("statement", Statement),
+            ("blocked by", Blocking is null ? null : string.Join('\n', Blocking))];
         foreach (var (name, value) in more)
             if (!string.IsNullOrEmpty(value)) text.Append($"\n  {name}: {value.ReplaceLineEndings("\n    ")}");
         return text.ToString();

@@ -20,9 +20,13 @@ internal sealed class Session : IAsyncDisposable
 {
     private readonly NpgsqlConnection connection;
 
+    /// <summary>What a script raises, as it raises it.</summary>
+    public event Action<string>? Noticed;
+
     private Session(NpgsqlConnection connection) => this.connection = connection;
 
     public string Database => connection.Database!;
+    public int Pid => connection.ProcessID;
     public string Host => $"{connection.Host}:{connection.Port}";
     public bool IsOpen => connection.FullState == System.Data.ConnectionState.Open;
 
@@ -32,7 +36,10 @@ internal sealed class Session : IAsyncDisposable
         // Without a look at the server's types: nothing but text and numbers is read here.
         var wanted = ConnectionStringFor(target, patience);
         var builder = new NpgsqlDataSourceBuilder(wanted.ConnectionString);
-        await using var source = builder.ConfigureTypeLoading(types => types.EnableTypeLoading(false)).Build();
+        builder.ConfigureTypeLoading(types => types.EnableTypeLoading(false));
+        // Of several hosts it is the primary, whichever that is now.
+        await using NpgsqlDataSource all = wanted.Host!.Contains(',') ? builder.BuildMultiHost() : builder.Build();
+        var source = all is NpgsqlMultiHostDataSource hosts ? hosts.WithTargetSession(TargetSessionAttributes.Primary) : all;
         for (var attempt = 1; ; attempt++)
         {
             var connection = source.CreateConnection();
@@ -69,9 +76,12 @@ internal sealed class Session : IAsyncDisposable
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
         limit.CancelAfter(patience.ConnectTimeout);
         await connection.OpenAsync(limit.Token);
-        connection.Notice += (_, e) => log($"{e.Notice.InvariantSeverity.ToLowerInvariant()}: {e.Notice.MessageText}");
-
         var session = new Session(connection);
+        connection.Notice += (_, e) =>
+        {
+            log($"{e.Notice.InvariantSeverity.ToLowerInvariant()}: {e.Notice.MessageText}");
+            session.Noticed?.Invoke(e.Notice.MessageText);
+        };
         if (await session.ScalarAsync<int>("select pg_backend_pid()", limit.Token) != connection.ProcessID)
             throw Pooler(null);
         return session;
@@ -110,6 +120,22 @@ internal sealed class Session : IAsyncDisposable
         return rows;
     }
 
+    /// <summary>All of the body, or nothing.</summary>
+    public async Task AtomicallyAsync(Func<Task> body, CancellationToken ct)
+    {
+        await ExecuteAsync("begin", ct);
+        try
+        {
+            await body();
+            await ExecuteAsync("commit", ct);
+        }
+        catch
+        {
+            await RollBackAsync();
+            throw;
+        }
+    }
+
     /// <summary>Back to the settings of the start. Not DISCARD ALL, which would give up the lock.</summary>
     public async Task ResetAsync(CancellationToken ct)
     {
@@ -141,6 +167,7 @@ internal sealed class Session : IAsyncDisposable
     {
         var builder = target.Parse();
         builder.Pooling = false;
+        builder.TargetSessionAttributes = null;
         builder.Enlist = false;
         builder.Timeout = Math.Max(1, (int)Math.Ceiling(patience.ConnectTimeout.TotalSeconds));
         builder.CommandTimeout = 0;    // the server's own timeouts decide

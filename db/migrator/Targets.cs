@@ -5,7 +5,7 @@ namespace OpenReadings.Migrator;
 /// <summary>Finds the scripts and the database of each service that was asked for.</summary>
 internal static class Targets
 {
-    public static IReadOnlyList<Target> Of(Cli cli, ParseResult line)
+    public static IReadOnlyList<Target> Of(Cli cli, ParseResult line, bool needsDatabase)
     {
         var root = Root(line.GetValue(cli.Scripts));
         var known = Services(root);
@@ -16,11 +16,14 @@ internal static class Targets
         {
             if (line.GetValue(cli.Connection) is not null)
                 throw MigrationException.Usage("--connection is one database; --service all has one for each service.");
-            return [.. known.Select(service => new Target(service, root, Find(service, alone: false)))];
+            return [.. known.Select(service => new Target(service, root, Connect(service, alone: false)))];
         }
         if (!known.Contains(asked))
             throw MigrationException.Usage($"{root} has no folder {asked}. It has {string.Join(", ", known)}.");
-        return [new Target(asked, root, line.GetValue(cli.Connection) ?? Find(asked, alone: true))];
+        return [new Target(asked, root, line.GetValue(cli.Connection) ?? Connect(asked, alone: true))];
+
+        string Connect(string service, bool alone) =>
+            needsDatabase ? Find(service, line.GetValue(cli.Role)!, alone) : "";
     }
 
     /// <summary>What was given; or db/scripts here or further up; or scripts/ beside the program.</summary>
@@ -45,19 +48,22 @@ internal static class Targets
             .Where(name => name != "shared").Order(StringComparer.Ordinal),
     ];
 
-    private static string Find(string service, bool alone)
+    private static string Find(string service, string role, bool alone)
     {
         // The general key is enough for one service; for several it would be one database for all of them.
-        string[] keys = alone ? [$"{service}_migrator", "migrator"] : [$"{service}_migrator"];
-        var secrets = Environment.GetEnvironmentVariable("SECRETS_DIRECTORY");
-        foreach (var key in keys.Select(key => $"ConnectionStrings__{key}"))
-        {
-            if (Environment.GetEnvironmentVariable(key) is { Length: > 0 } value) return value;
-            if (secrets is not { Length: > 0 }) continue;
-            var file = Path.Combine(secrets, key);
-            if (File.Exists(file)) return File.ReadAllText(file).Trim();
-        }
+        string[] keys = alone ? [$"{service}_{role}", role] : [$"{service}_{role}"];
+        foreach (var key in keys)
+            if (Secret($"ConnectionStrings__{key}") is { } value) return value;
         throw MigrationException.Usage($"No database for {service}: "
             + $"set ConnectionStrings__{keys[0]} in the environment, or as a file in SECRETS_DIRECTORY.");
+    }
+
+    /// <summary>From the environment, or a file of that name in SECRETS_DIRECTORY.</summary>
+    public static string? Secret(string name)
+    {
+        if (Environment.GetEnvironmentVariable(name) is { Length: > 0 } value) return value;
+        if (Environment.GetEnvironmentVariable("SECRETS_DIRECTORY") is not { Length: > 0 } secrets) return null;
+        var file = Path.Combine(secrets, name);
+        return File.Exists(file) ? File.ReadAllText(file).Trim() : null;
     }
 }

@@ -2,10 +2,20 @@ using System.CommandLine;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Amazon.Runtime;
 using Npgsql;
 using OpenReadings.Ops.Access;
+using OpenReadings.Ops.Backup;
+using OpenReadings.Ops.Health;
+using OpenReadings.Ops.Maintenance;
+using OpenReadings.Ops.Metrics;
+using OpenReadings.Ops.Pitr;
 using OpenReadings.Ops.Pooling;
-using OpenReadings.Ops.Replication;
+using OpenReadings.Ops.Queues;
+using OpenReadings.Ops.Restore;
+using OpenReadings.Ops.Sessions;
+using OpenReadings.Ops.Standbys;
+using OpenReadings.Ops.Tuning;
 
 namespace OpenReadings.Ops;
 
@@ -30,7 +40,22 @@ internal static class Cli
         + "Where they are: ConnectionStrings__admin and its like, in the environment or as a file in SECRETS_DIRECTORY.")
     {
         AsJson,
-        PgBouncerVerb.Verb(), HbaVerb.Verb(), ReplicaVerb.Verb(), FailoverVerb.Verb(),
+        DoctorVerb.Verb(),
+        MetricsVerb.Verb(),
+        SlowVerb.Verb(),
+        ExplainVerb.Verb(),
+        LocksVerb.Verb(),
+        MaintVerb.Verb(),
+        TuneVerb.Verb(),
+        QueueVerb.Verb(),
+        new Command("backup", "Back up, look at backups, delete old ones") { RunBackup.Verb(), ListBackups.Verb(), VerifyBackups.Verb(), PruneBackups.Verb() },
+        RestoreDatabase.Verb(),
+        Drill.Verb(),
+        new Command("pitr", "Recovery to a point in time: base backups and archived WAL") { BaseBackup.Verb(), RestoreToTime.Verb(), PitrDrill.Verb() },
+        PgBouncerVerb.Verb(),
+        HbaVerb.Verb(),
+        ReplicaVerb.Verb(),
+        FailoverVerb.Verb(),
     };
 
     /// <summary>A verb that prints what it found, as text or as JSON, and ends as it says.</summary>
@@ -57,6 +82,10 @@ internal static class Cli
             catch (PostgresException e)
             {
                 return Fail(Exit.Failed, $"{e.SqlState}: {e.MessageText}");
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException or AmazonServiceException or AmazonClientException or HttpRequestException)
+            {
+                return Fail(Exit.Failed, e.Message);
             }
             catch (NpgsqlException e)
             {

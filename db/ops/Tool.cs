@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Npgsql;
+using OpenReadings.Ops.Standbys;
 
 namespace OpenReadings.Ops;
 
@@ -18,7 +19,9 @@ internal static class Tool
         var said = process.StandardError.ReadToEndAsync(CancellationToken.None);
         try
         {
-            await Task.WhenAll(FeedAsync(process, feed), (drain ?? DiscardAsync)(process.StandardOutput.BaseStream));
+            // The first that fails ends it: the other would wait for the program, and the program for its input.
+            await foreach (var through in Task.WhenEach(FeedAsync(process, feed), (drain ?? DiscardAsync)(process.StandardOutput.BaseStream)))
+                await through;
             await process.WaitForExitAsync(ct);
         }
         catch
@@ -43,9 +46,11 @@ internal static class Tool
     {
         var start = Of(program, arguments);
         var to = new NpgsqlConnectionStringBuilder(connection);
+        var hosts = Node.Of(connection);
         (string, string?)[] settings =
         [
-            ("PGHOST", to.Host), ("PGPORT", $"{to.Port}"), ("PGUSER", to.Username), ("PGPASSWORD", to.Password),
+            ("PGHOST", string.Join(',', hosts.Select(node => node.Host))), ("PGPORT", string.Join(',', hosts.Select(node => node.Port))),
+            ("PGTARGETSESSIONATTRS", hosts.Count > 1 ? "primary" : null), ("PGUSER", to.Username), ("PGPASSWORD", to.Password),
             ("PGDATABASE", to.Database), ("PGSSLROOTCERT", to.RootCertificate), ("PGAPPNAME", "ops"),
             ("PGOPTIONS", "-c row_security=off -c statement_timeout=0 -c lock_timeout=60s"), ("PGSSLMODE", to.SslMode switch
             {
@@ -69,6 +74,14 @@ internal static class Tool
         foreach (var name in start.Environment.Keys.Where(name => name.StartsWith("PG", StringComparison.Ordinal)).ToList())
             start.Environment.Remove(name);
         return start;
+    }
+
+    /// <summary>Makes the folder that of who runs the server.</summary>
+    public static void GiveToServer(string folder)
+    {
+        using var process = Process.Start(new ProcessStartInfo("chown", ["postgres:", folder]))!;
+        process.WaitForExit();
+        if (process.ExitCode != 0) throw new OpsException(Exit.Failed, $"{folder} cannot be given to postgres.");
     }
 
     private static async Task FeedAsync(Process process, Func<Stream, Task>? feed)

@@ -168,7 +168,8 @@ CREATE TABLE public.inbox (
     message_id uuid NOT NULL,
     consumer text NOT NULL,
     received_at timestamp with time zone DEFAULT now() NOT NULL
-);
+)
+WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_insert_scale_factor='0.05');
 
 CREATE TABLE public.outbox (
     id uuid NOT NULL,
@@ -178,7 +179,8 @@ CREATE TABLE public.outbox (
     traceparent text,
     occurred_at timestamp with time zone DEFAULT now() NOT NULL,
     failures smallint DEFAULT 0 NOT NULL
-);
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0');
 
 CREATE TABLE public.outbox_parked (
     id uuid NOT NULL,

@@ -134,7 +134,8 @@ CREATE FUNCTION public.make_readings_partition(name text, from_bound text, until
     SET search_path TO 'public', 'pg_temp'
     AS $$
 begin
-    execute format('create table %I (like readings including defaults)', name);
+    execute format('create table %I (like readings including defaults) with (autovacuum_vacuum_insert_scale_factor = 0.05, '
+                || 'autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.02)', name);
     execute format('alter table %I enable row level security, force row level security', name);
     execute format('revoke all on %I from public, %I, %I, %I', name,
         service_role('app'), service_role('readonly'), service_role('relay'));
@@ -367,7 +368,8 @@ CREATE TABLE public.inbox (
     message_id uuid NOT NULL,
     consumer text NOT NULL,
     received_at timestamp with time zone DEFAULT now() NOT NULL
-);
+)
+WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_insert_scale_factor='0.05');
 
 CREATE TABLE public.metrics (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
@@ -394,7 +396,8 @@ CREATE TABLE public.outbox (
     traceparent text,
     occurred_at timestamp with time zone DEFAULT now() NOT NULL,
     failures smallint DEFAULT 0 NOT NULL
-);
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0');
 
 CREATE TABLE public.outbox_parked (
     id uuid NOT NULL,

@@ -4,54 +4,25 @@ CREATE FUNCTION public.app_user_id() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN (NULLIF(current_setting('app.user_id'::text, true), ''::text))::uuid;
 
-CREATE TABLE public.imports (
-    user_id uuid DEFAULT public.app_user_id() NOT NULL,
-    import_id uuid NOT NULL,
-    format text NOT NULL,
-    source_id uuid,
-    source_name text,
-    mapping text,
-    state text DEFAULT 'queued'::text NOT NULL,
-    total_bytes bigint NOT NULL,
-    bytes bigint DEFAULT 0 NOT NULL,
-    records bigint DEFAULT 0 NOT NULL,
-    records_per_second real DEFAULT 0 NOT NULL,
-    receipt jsonb,
-    checkpoint jsonb,
-    error jsonb,
-    attempts smallint DEFAULT 0 NOT NULL,
-    not_before timestamp with time zone DEFAULT now() NOT NULL,
-    lease uuid,
-    lease_until timestamp with time zone,
-    cancel_requested boolean DEFAULT false NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    started_at timestamp with time zone,
-    finished_at timestamp with time zone,
-    CONSTRAINT imports_format_check CHECK ((format = ANY (ARRAY['apple-health'::text, 'csv'::text]))),
-    CONSTRAINT imports_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])))
-)
-WITH (fillfactor='70');
-
-ALTER TABLE ONLY public.imports FORCE ROW LEVEL SECURITY;
-
 CREATE FUNCTION public.claim_import(p_lease uuid, p_seconds integer) RETURNS TABLE(user_id uuid, import_id uuid)
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
-    BEGIN ATOMIC
- UPDATE public.imports i SET state = 'running'::text, lease = claim_import.p_lease, lease_until = (now() + make_interval(secs => (claim_import.p_seconds)::double precision)), started_at = COALESCE(i.started_at, now())
-    FROM ( SELECT w.user_id,
-             w.import_id
-            FROM public.imports w
-           WHERE ((w.state = ANY (ARRAY['queued'::text, 'running'::text])) AND (w.not_before <= now()) AND ((w.lease_until IS NULL) OR (w.lease_until < now())))
-           ORDER BY ( SELECT count(*) AS count
-                    FROM public.imports r
-                   WHERE ((r.user_id = w.user_id) AND (r.state = 'running'::text) AND (r.lease_until >= now()))), w.created_at
-          LIMIT 1
-          FOR UPDATE OF w SKIP LOCKED) next
-   WHERE ((i.user_id = next.user_id) AND (i.import_id = next.import_id))
-   RETURNING i.user_id,
-     i.import_id;
-END;
+    AS $$
+    update imports i
+    set state = 'running', lease = p_lease, lease_until = now() + make_interval(secs => p_seconds),
+        started_at = coalesce(i.started_at, now())
+    from (
+        select w.user_id, w.import_id
+        from imports w
+        where w.state in ('queued', 'running') and w.not_before <= now() and (w.lease_until is null or w.lease_until < now())
+        -- somebody with many files waits behind somebody with one
+        order by (select count(*) from imports r where r.user_id = w.user_id and r.state = 'running' and r.lease_until >= now()), w.created_at
+        limit 1
+        for update of w skip locked
+    ) next
+    where (i.user_id, i.import_id) = (next.user_id, next.import_id)
+    returning i.user_id, i.import_id
+$$;
 
 CREATE FUNCTION public.hold_person() RETURNS trigger
     LANGUAGE plpgsql
@@ -122,11 +93,42 @@ CREATE TABLE public.import_rejects (
 
 ALTER TABLE ONLY public.import_rejects FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.imports (
+    user_id uuid DEFAULT public.app_user_id() NOT NULL,
+    import_id uuid NOT NULL,
+    format text NOT NULL,
+    source_id uuid,
+    source_name text,
+    mapping text,
+    state text DEFAULT 'queued'::text NOT NULL,
+    total_bytes bigint NOT NULL,
+    bytes bigint DEFAULT 0 NOT NULL,
+    records bigint DEFAULT 0 NOT NULL,
+    records_per_second real DEFAULT 0 NOT NULL,
+    receipt jsonb,
+    checkpoint jsonb,
+    error jsonb,
+    attempts smallint DEFAULT 0 NOT NULL,
+    not_before timestamp with time zone DEFAULT now() NOT NULL,
+    lease uuid,
+    lease_until timestamp with time zone,
+    cancel_requested boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    CONSTRAINT imports_format_check CHECK ((format = ANY (ARRAY['apple-health'::text, 'csv'::text]))),
+    CONSTRAINT imports_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])))
+)
+WITH (fillfactor='70');
+
+ALTER TABLE ONLY public.imports FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.inbox (
     message_id uuid NOT NULL,
     consumer text NOT NULL,
     received_at timestamp with time zone DEFAULT now() NOT NULL
-);
+)
+WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_insert_scale_factor='0.05');
 
 CREATE TABLE public.outbox (
     id uuid NOT NULL,
@@ -136,7 +138,8 @@ CREATE TABLE public.outbox (
     traceparent text,
     occurred_at timestamp with time zone DEFAULT now() NOT NULL,
     failures smallint DEFAULT 0 NOT NULL
-);
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0');
 
 CREATE TABLE public.outbox_parked (
     id uuid NOT NULL,
@@ -244,10 +247,6 @@ GRANT USAGE ON SCHEMA public TO sync_relay;
 GRANT USAGE ON SCHEMA public TO sync_backup;
 GRANT USAGE ON SCHEMA public TO sync_readonly;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.imports TO sync_app;
-GRANT SELECT ON TABLE public.imports TO sync_backup;
-GRANT SELECT ON TABLE public.imports TO sync_readonly;
-
 REVOKE ALL ON FUNCTION public.claim_import(p_lease uuid, p_seconds integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.claim_import(p_lease uuid, p_seconds integer) TO sync_app;
 
@@ -258,6 +257,10 @@ GRANT SELECT ON TABLE public.departed_users TO sync_readonly;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.import_rejects TO sync_app;
 GRANT SELECT ON TABLE public.import_rejects TO sync_backup;
 GRANT SELECT ON TABLE public.import_rejects TO sync_readonly;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.imports TO sync_app;
+GRANT SELECT ON TABLE public.imports TO sync_backup;
+GRANT SELECT ON TABLE public.imports TO sync_readonly;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.inbox TO sync_app;
 GRANT SELECT ON TABLE public.inbox TO sync_backup;

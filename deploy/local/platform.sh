@@ -103,7 +103,7 @@ bootstrap() {
   write .dev/secrets/ops/ConnectionStrings__admin <"$servers/postgres/connection"
   done_with bootstrap
 }
-migrate() { SECRETS_DIRECTORY=${SECRETS_DIRECTORY:-.dev/secrets/migrate} dotnet db/migrator/bin/Release/net10.0/migrate.dll "$@"; }
+migrate() { MIGRATE_ENV=${MIGRATE_ENV:-dev} SECRETS_DIRECTORY=${SECRETS_DIRECTORY:-.dev/secrets/migrate} dotnet db/migrator/bin/Release/net10.0/migrate.dll "$@"; }
 ops() { SECRETS_DIRECTORY=${SECRETS_DIRECTORY:-.dev/secrets/ops} dotnet db/ops/bin/Release/net10.0/ops.dll "$@"; }
 migrate_all() {
   changed migration db/scripts db/repeatable .dev/stamps/bootstrap || return 0

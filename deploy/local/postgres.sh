@@ -42,7 +42,7 @@ start() {
   if [[ ! -e $dir/data/PG_VERSION ]]; then
     rm -rf "$dir/data"
     random >"$dir/password"; chmod 600 "$dir/password"; ((EUID)) || chown postgres: "$dir/password"
-    (cd / && "${run_as[@]}" "$binaries/initdb" --no-sync -D "$dir/data" -U postgres -E UTF8 --locale=C.UTF-8 \
+    (cd / && "${run_as[@]}" "$binaries/initdb" --no-sync --data-checksums -D "$dir/data" -U postgres -E UTF8 --locale=C.UTF-8 \
       -A scram-sha-256 --pwfile="$dir/password") >"$dir/log" 2>&1 || { tail -n 15 "$dir/log" >&2; die "initdb failed."; }
     ((EUID)) || chown root: "$dir/password"
   fi

@@ -33,4 +33,5 @@ schema() {
   done
   if [[ ! $only ]]; then say "${stale[*]:-Nothing} changed in db/schema."; return; fi
   ((${#stale[@]} == 0)) || { warn "Stale: $(printf 'db/schema/%s.sql ' "${stale[@]}")Renew with ./dev schema."; return 1; }
+  ConnectionStrings__shadow=$(<"$temporary/postgres/connection") migrate check --service all 2>"$temporary/log" || { cat "$temporary/log"; return 1; }
 }

@@ -27,6 +27,7 @@ make_secrets() {
     password "${service}_readonly" >/dev/null
     printf 'amqp://%s:%s@%s/openreadings\n' "$service" "$(password "broker_$service")" "$broker" | write "$secrets/$service/Broker"
   done
+  printf 'amqp://admin:%s@%s/openreadings\n' "$(password broker_admin)" "$broker" | write "$secrets/ops/Broker"
   [[ -s $secrets/identity/KeyEncryptionKey ]] || head -c 32 /dev/urandom | base64 -w0 | write "$secrets/identity/KeyEncryptionKey"
   password client_sync | write "$secrets/identity/Clients__sync"
   password client_sync | write "$secrets/sync/Identity__ClientSecret"

@@ -160,6 +160,8 @@ public static class ServiceChassis
             NoResetOnClose = true,
             // A service writes: of several hosts it wants the primary, whichever that is now (decision 0034).
             TargetSessionAttributes = null,
+            // The pool takes its connections in turn, so what a burst opened stays in use, each with caches that went cold.
+            ConnectionIdleLifetime = 30, ConnectionPruningInterval = 5,
         };
         var source = new NpgsqlDataSourceBuilder(settings.ConnectionString).UseLoggerFactory(provider.GetService<ILoggerFactory>());
         return settings.Host?.Contains(',', StringComparison.Ordinal) == true

@@ -11,14 +11,18 @@ namespace OpenReadings.Chassis;
 public sealed class OutboxSignal : IDisposable
 {
     private readonly SemaphoreSlim semaphore = new(0, 1);
+    private int awake;
 
     public void Wake()
     {
-        try { semaphore.Release(); }
-        catch (SemaphoreFullException) { }                  // awake already
+        if (Interlocked.Exchange(ref awake, 1) == 0) semaphore.Release();
     }
 
-    internal Task WaitAsync(TimeSpan limit, CancellationToken ct) => semaphore.WaitAsync(limit, ct);
+    internal async Task WaitAsync(TimeSpan limit, CancellationToken ct)
+    {
+        // Awake no more before the caller looks: what commits after that wakes it again.
+        if (await semaphore.WaitAsync(limit, ct)) Volatile.Write(ref awake, 0);
+    }
 
     public void Dispose() => semaphore.Dispose();
 }
@@ -57,7 +61,7 @@ public sealed class OutboxRelay(RelaySource relay, EventSender sender, OutboxSig
                 var sent = await SendBatchAsync(stoppingToken);
                 if (pause > TimeSpan.Zero) log.LogInformation("The broker takes events again");
                 pause = TimeSpan.Zero;
-                if (sent == limit) continue;                // there is more
+                if (sent >= limit) continue;                // there is more, or one by one after a refusal
                 if (sent > 0) await Task.Delay(Pace, stoppingToken);
                 await outbox.WaitAsync(Poll, stoppingToken);
             }

@@ -18,7 +18,7 @@ public sealed class CliTests
 
         Assert.Equal((3, 0, 0), (pending, up, ok));
         Assert.Matches($@"^pending +20260101000000_x\.sql\n{service.Name}: 1 pending \(", before);
-        Assert.Matches($@"^{service.Name}: applied 20260101000000_x\.sql \(1 statements, \d+ ms\)\n", done);
+        Assert.Matches($@"^{service.Name}: to apply: 20260101000000_x\.sql\n{service.Name}: applied 20260101000000_x\.sql \(1 statements, \d+ ms\)\n", done);
         Assert.Matches($@"\n{service.Name}: 1 applied, 0 pending \(", done);
         Assert.Matches($@"^applied +20[\d-]+ [\d:]+  20260101000000_x\.sql\n{service.Name}: 1 applied \(", after);
     }
@@ -82,7 +82,7 @@ public sealed class CliTests
 
     [Theory]
     [InlineData("")]
-    [InlineData("down")]
+    [InlineData("undo")]
     [InlineData("up --service")]
     [InlineData("up")]
     [InlineData("up --service nobody")]

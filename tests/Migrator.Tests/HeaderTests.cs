@@ -25,7 +25,6 @@ public sealed class HeaderTests
 
     [Theory]
     [InlineData("-- why\n-- migrate: no-transacton", "2: This is not a known header: no-transacton")]
-    [InlineData("-- migrate: env dev", "1: This is not a known header: env dev")]
     [InlineData("-- migrate: lock-timeout 5", "1: This is not a known header: lock-timeout 5")]
     [InlineData("-- migrate: lock-timeout 900h", "1: This is not a known header: lock-timeout 900h")]
     [InlineData("-- migrate: irreversible", "1: This is not a known header: irreversible")]

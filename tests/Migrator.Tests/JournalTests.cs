@@ -2,6 +2,13 @@ namespace OpenReadings.Migrator.Tests;
 
 public sealed class JournalTests
 {
+    /// <summary>As DbUp makes it.</summary>
+    public const string DbUpsTable = """
+        create table schemaversions (schemaversionsid serial not null, scriptname varchar(255) not null,
+            applied timestamp not null, constraint "PK_schemaversions_Id" primary key (schemaversionsid));
+
+        """;
+
     [Fact]
     public async Task The_journal_is_dbups_own_table_byte_for_byte_with_a_unique_name()
     {
@@ -51,9 +58,7 @@ public sealed class JournalTests
         await using var service = await TestService.CreateAsync();
         service.Write("20260101000000_x", "select 'was run by DbUp'/0");
         service.Write("20260101000001_y", "create table y ()");
-        await service.DoAsync("""
-            create table schemaversions (schemaversionsid serial not null, scriptname varchar(255) not null,
-                applied timestamp not null, constraint "PK_schemaversions_Id" primary key (schemaversionsid));
+        await service.DoAsync(DbUpsTable + """
             insert into schemaversions (scriptname, applied)
             values ('20260101000000_x.sql', now()), ('20260101000000_x.sql', now());
             """, "migrator");

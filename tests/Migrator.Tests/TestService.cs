@@ -25,7 +25,8 @@ internal sealed class TestService : IAsyncDisposable
 
     public string Name { get; }
     public string Password { get; } = $"it's {Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8))}";
-    public string ScriptsRoot { get; } = Directory.CreateTempSubdirectory("migrator-tests-").FullName;
+    public string Folder { get; } = Directory.CreateTempSubdirectory("migrator-tests-").FullName;
+    public string ScriptsRoot => Path.Combine(Folder, "scripts");
     public List<string> Log { get; } = [];
     public Target Target => new(Name, ScriptsRoot, ConnectionString("migrator"));
 
@@ -36,6 +37,7 @@ internal sealed class TestService : IAsyncDisposable
         var service = new TestService($"t{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(5))}");
         Directory.CreateDirectory(Path.Combine(service.ScriptsRoot, "shared"));
         Directory.CreateDirectory(Path.Combine(service.ScriptsRoot, service.Name));
+        File.Copy(Path.Combine(Repository, "db", "bootstrap.sql"), Path.Combine(service.Folder, "bootstrap.sql"));
         if (bootstrap)
         {
             var (exit, output) = await service.BootstrapAsync();
@@ -68,18 +70,28 @@ internal sealed class TestService : IAsyncDisposable
         Directory.GetFiles(Path.Combine(Repository, "db", "scripts", "shared")).Order(StringComparer.Ordinal).First(),
         Path.Combine(ScriptsRoot, "shared", "20200101000000_say_who_the_user_is.sql"));
 
-    public string Write(string name, string sql, string? folder = null)
+    public string Write(string name, string sql, string? folder = null) => Write("scripts", folder ?? Name, name, sql);
+
+    public string WriteRollback(string name, string sql) => Write("rollback", Name, name, sql);
+
+    public string WriteRepeatable(string name, string sql) => Write("repeatable", Name, name, sql);
+
+    private string Write(string kind, string folder, string name, string sql)
     {
-        var path = Path.Combine(ScriptsRoot, folder ?? Name, name + ".sql");
+        var path = Path.Combine(Folder, kind, folder, name + ".sql");
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         File.WriteAllText(path, sql);
         return path;
     }
+
+    public Task<Report> DownAsync(string to, DownOptions? options = null) =>
+        Down.RunAsync(Target, (options ?? new DownOptions { To = to, BackupOk = true }) with { To = to }, AddToLog, Ct);
 
     public Task<Report> UpAsync(UpOptions? options = null, CancellationToken? ct = null) =>
         Migrations.UpAsync(Target, options ?? new UpOptions(), AddToLog, ct ?? Ct);
 
     public Task<Report> StatusAsync(bool exitCode = false) =>
-        Status.RunAsync(Target, exitCode, new Patience(), AddToLog, Ct);
+        Status.RunAsync(Target, exitCode, new RunOptions(), AddToLog, Ct);
 
     public void AddToLog(string line)
     {
@@ -141,11 +153,20 @@ internal sealed class TestService : IAsyncDisposable
     public Task SomebodyWaitsAtTheGateAsync(bool waits = true) =>
         UntilAsync($"{waits} = exists (select from pg_locks where not granted and relation = 'gate'::regclass)");
 
-    public Process StartCli(params string[] arguments) => Start(
-        Migrate, ["--scripts", ScriptsRoot, .. arguments],
-        [($"ConnectionStrings__{Name}_migrator", ConnectionString("migrator"))]);
+    public Process StartCli(params string[] arguments) => Start(Migrate, ["--scripts", ScriptsRoot, .. arguments],
+    [
+        ($"ConnectionStrings__{Name}_migrator", ConnectionString("migrator")),
+        ("ConnectionStrings__shadow", Superuser.ConnectionString), ("MIGRATE_ENV", ""),
+    ]);
 
-    public Task<(int Exit, string Output)> CliAsync(params string[] arguments) => EndOfAsync(StartCli(arguments));
+    /// <summary>What the program does between its first and its last line, without a process of its own.</summary>
+    public async Task<(int Exit, string Output)> CliAsync(params string[] arguments)
+    {
+        Environment.SetEnvironmentVariable($"ConnectionStrings__{Name}_migrator", ConnectionString("migrator"));
+        var (output, error) = (new StringWriter(), new StringWriter());
+        var exit = await Cli.RunAsync(["--scripts", ScriptsRoot, .. arguments], output, error, Ct);
+        return (exit, $"{error}{output}");
+    }
 
     public static Task<(int Exit, string Output)> RunAsync(
         string program, string[] arguments, (string Name, string Value)[] environment) =>
@@ -174,7 +195,7 @@ internal sealed class TestService : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        Directory.Delete(ScriptsRoot, recursive: true);
+        Directory.Delete(Folder, recursive: true);
         await using var connection = new NpgsqlConnection(AsSuperuser("postgres"));
         await connection.OpenAsync(CancellationToken.None);
         await using var command = new NpgsqlCommand($"drop database if exists {Name} with (force)", connection);

@@ -23,14 +23,14 @@ public sealed class UpTests
     }
 
     [Fact]
-    public async Task Four_runners_at_once_run_each_script_once()
+    public async Task Four_and_twenty_runners_at_once_run_each_script_once()
     {
         await using var service = await TestService.CreateAsync();
         service.Write("20260101000000_add_effects", "create table effects (script int)");
         for (var n = 1; n <= 8; n++)
             service.Write($"2026010100000{n}_work", $"select pg_sleep(0.02); insert into effects values ({n})");
 
-        var reports = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => service.UpAsync()));
+        var reports = await Task.WhenAll(Enumerable.Range(0, 24).Select(_ => service.UpAsync()));
 
         Assert.All(reports, report => Assert.True(report.Exit == ExitCode.Ok, report.ToString()));
         Assert.Equal(9, reports.Sum(report => report.Scripts.Count));
@@ -125,7 +125,7 @@ public sealed class UpTests
 
         await service.UpAsync();
 
-        Assert.Equal(["notice: backfilled 500", "warning: slow"], service.Log.Take(2));
+        Assert.Equal(["notice: backfilled 500", "warning: slow"], service.Log.Skip(1).Take(2));
     }
 
     [Fact]

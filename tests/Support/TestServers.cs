@@ -42,9 +42,9 @@ public sealed class TestDatabase : IAsyncDisposable
 {
     // The roles are the cluster's and the suites run side by side: one password for all of them.
     private const string Password = "test";
-    private readonly string service, name;
+    private readonly string service, name, server;
 
-    private TestDatabase(string service, string name) => (this.service, this.name) = (service, name);
+    private TestDatabase(string service, string name, string server) => (this.service, this.name, this.server) = (service, name, server);
 
     public string Superuser => With("postgres", null);
     public string Migrator => With($"{service}_migrator", Password);
@@ -52,9 +52,10 @@ public sealed class TestDatabase : IAsyncDisposable
     public string Relay => With($"{service}_relay", Password);
     public string Backup => With($"{service}_backup", Password);
 
-    public static async Task<TestDatabase> CreateAsync(string service)
+    /// <summary>On the run's server, unless another superuser's connection string is given.</summary>
+    public static async Task<TestDatabase> CreateAsync(string service, string? server = null)
     {
-        var database = new TestDatabase(service, $"{service}_{Guid.NewGuid():N}"[..(service.Length + 13)]);
+        var database = new TestDatabase(service, $"{service}_{Guid.NewGuid():N}"[..(service.Length + 13)], server ?? TestServers.Postgres);
         await database.BootstrapAsync();
         await Migrations.UpAsync(database.Migrator, Path.Combine(TestServers.Root, "db", "scripts"), service, CancellationToken.None);
         return database;
@@ -63,7 +64,7 @@ public sealed class TestDatabase : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         NpgsqlConnection.ClearAllPools();
-        await using var connection = new NpgsqlConnection(TestServers.Postgres);
+        await using var connection = new NpgsqlConnection(server);
         await connection.OpenAsync();
         await using var drop = new NpgsqlCommand($"drop database if exists \"{name}\" with (force)", connection);
         await drop.ExecuteNonQueryAsync();
@@ -71,13 +72,13 @@ public sealed class TestDatabase : IAsyncDisposable
 
     private async Task BootstrapAsync()
     {
-        var server = new NpgsqlConnectionStringBuilder(TestServers.Postgres);
+        var settings = new NpgsqlConnectionStringBuilder(server);
         var psql = new ProcessStartInfo("psql", ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", Path.Combine(TestServers.Root, "db", "bootstrap.sql")])
         {
             RedirectStandardError = true, RedirectStandardOutput = true,
             Environment =
             {
-                ["PGHOST"] = server.Host, ["PGPORT"] = server.Port.ToString(), ["PGUSER"] = server.Username, ["PGPASSWORD"] = server.Password,
+                ["PGHOST"] = settings.Host, ["PGPORT"] = settings.Port.ToString(), ["PGUSER"] = settings.Username, ["PGPASSWORD"] = settings.Password,
                 ["PGDATABASE"] = "postgres", ["SERVICE"] = service, ["DATABASE"] = name, ["MIGRATOR_PASSWORD"] = Password,
                 ["APP_PASSWORD"] = Password, ["RELAY_PASSWORD"] = Password, ["BACKUP_PASSWORD"] = Password, ["READONLY_PASSWORD"] = Password,
             },
@@ -91,7 +92,7 @@ public sealed class TestDatabase : IAsyncDisposable
 
     private string With(string user, string? password)
     {
-        var settings = new NpgsqlConnectionStringBuilder(TestServers.Postgres) { Database = name, IncludeErrorDetail = true };
+        var settings = new NpgsqlConnectionStringBuilder(server) { Database = name, IncludeErrorDetail = true };
         if (password is not null) (settings.Username, settings.Password) = (user, password);
         return settings.ConnectionString;
     }

@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Net;
 using Npgsql;
-using OpenReadings.Ops.Replication;
+using OpenReadings.Ops.Standbys;
 
 namespace OpenReadings.Ops.Pooling;
 

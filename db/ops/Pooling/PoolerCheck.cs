@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Net;
 using Npgsql;
-using OpenReadings.Ops.Replication;
+using OpenReadings.Ops.Standbys;
 
 namespace OpenReadings.Ops.Pooling;
 

@@ -1,6 +1,6 @@
 using Npgsql;
 using OpenReadings.Ops.Access;
-using OpenReadings.Ops.Tests.Replication;
+using OpenReadings.Ops.Tests.Standbys;
 
 namespace OpenReadings.Ops.Tests.Access;
 

@@ -101,7 +101,7 @@ public sealed class PgBouncerTests(RealPooler pooler)
     [Fact]
     public async Task Beyond_this_machine_it_is_TLS_or_nothing()
     {
-        var far = new Ops.Replication.Node("db1.example.org", 5432, TestServers.Postgres);
+        var far = new Ops.Standbys.Node("db1.example.org", 5432, TestServers.Postgres);
         var near = RealPooler.Server;
         var outside = await PgBouncerVerb.RenderAsync(near, new(["readings"], 2, 1, "10.0.0.5:6432", "/etc/pgbouncer"), Ct);
         Assert.Contains("client_tls_sslmode = require", outside, StringComparison.Ordinal);

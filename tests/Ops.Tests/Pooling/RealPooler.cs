@@ -1,6 +1,6 @@
 using Npgsql;
 using OpenReadings.Ops.Pooling;
-using OpenReadings.Ops.Replication;
+using OpenReadings.Ops.Standbys;
 using OpenReadings.Ops.Tests.Pooling;
 using OpenReadings.Support;
 
