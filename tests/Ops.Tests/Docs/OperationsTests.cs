@@ -26,7 +26,7 @@ public sealed partial class OperationsTests
         await using var standby = await OwnCluster.ProvisionAsync(certificates, withData: false);
         await primary.StartAsync();
         // Each says where it is before it begins, so that a failure has a name.
-        var script = string.Join('\n', run.Select(block => $": at {block.Line}; echo '── line {block.Line}'\n{block.Commands}"));
+        var script = string.Join('\n', run.Select(block => $"echo \"── line {block.Line}, after $SECONDS s\"\n{block.Commands}"));
         var build = AppContext.BaseDirectory.Contains("/Release/", StringComparison.Ordinal) ? "Release" : "Debug";
         var servers = $"Host={primary.Host},{standby.Host};SSL Mode=VerifyFull;Root Certificate={primary.Certificates.Root}";
         var (exit, said) = await Shell.RunAsync($$"""
