@@ -36,7 +36,10 @@ internal sealed class Session : IAsyncDisposable
         // Without a look at the server's types: nothing but text and numbers is read here.
         var wanted = ConnectionStringFor(target, patience);
         var builder = new NpgsqlDataSourceBuilder(wanted.ConnectionString);
-        await using var source = builder.ConfigureTypeLoading(types => types.EnableTypeLoading(false)).Build();
+        builder.ConfigureTypeLoading(types => types.EnableTypeLoading(false));
+        // Of several hosts it is the primary, whichever that is now.
+        await using NpgsqlDataSource all = wanted.Host!.Contains(',') ? builder.BuildMultiHost() : builder.Build();
+        var source = all is NpgsqlMultiHostDataSource hosts ? hosts.WithTargetSession(TargetSessionAttributes.Primary) : all;
         for (var attempt = 1; ; attempt++)
         {
             var connection = source.CreateConnection();
@@ -164,6 +167,7 @@ internal sealed class Session : IAsyncDisposable
     {
         var builder = target.Parse();
         builder.Pooling = false;
+        builder.TargetSessionAttributes = null;
         builder.Enlist = false;
         builder.Timeout = Math.Max(1, (int)Math.Ceiling(patience.ConnectTimeout.TotalSeconds));
         builder.CommandTimeout = 0;    // the server's own timeouts decide

@@ -4,14 +4,17 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Amazon.Runtime;
 using Npgsql;
+using OpenReadings.Ops.Access;
 using OpenReadings.Ops.Backup;
 using OpenReadings.Ops.Health;
 using OpenReadings.Ops.Maintenance;
 using OpenReadings.Ops.Metrics;
 using OpenReadings.Ops.Pitr;
+using OpenReadings.Ops.Pooling;
 using OpenReadings.Ops.Queues;
 using OpenReadings.Ops.Restore;
 using OpenReadings.Ops.Sessions;
+using OpenReadings.Ops.Standbys;
 using OpenReadings.Ops.Tuning;
 
 namespace OpenReadings.Ops;
@@ -49,6 +52,10 @@ internal static class Cli
         RestoreDatabase.Verb(),
         Drill.Verb(),
         new Command("pitr", "Recovery to a point in time: base backups and archived WAL") { BaseBackup.Verb(), RestoreToTime.Verb(), PitrDrill.Verb() },
+        PgBouncerVerb.Verb(),
+        HbaVerb.Verb(),
+        ReplicaVerb.Verb(),
+        FailoverVerb.Verb(),
     };
 
     /// <summary>A verb that prints what it found, as text or as JSON, and ends as it says.</summary>

@@ -31,7 +31,7 @@ internal sealed record Place(string Service, string ConnectionString)
     /// <summary>A service that moved to a server of its own has <c>ConnectionStrings__&lt;service&gt;_admin</c>.</summary>
     public static Place Of(string service)
     {
-        var own = Settings.Find($"ConnectionStrings__{service}_admin");
+        var own = Settings.FindConnection($"{service}_admin");
         try
         {
             var builder = new NpgsqlConnectionStringBuilder(own ?? Settings.Connection("admin"));

@@ -1,3 +1,5 @@
+using OpenReadings.Ops.Standbys;
+
 namespace OpenReadings.Ops;
 
 /// <summary>
@@ -19,5 +21,11 @@ internal static class Settings
     public static string Need(string name) => Find(name)
         ?? throw new OpsException(Exit.Usage, $"Set {name} in the environment, or as a file in SECRETS_DIRECTORY.");
 
-    public static string Connection(string name) => Need($"ConnectionStrings__{name}");
+    /// <summary>Of several hosts (<c>Host=a,b</c>) it leads to the one that is primary.</summary>
+    public static string Connection(string name) => ToPrimary(Need($"ConnectionStrings__{name}"));
+
+    public static string? FindConnection(string name) => Find($"ConnectionStrings__{name}") is { } found ? ToPrimary(found) : null;
+
+    private static string ToPrimary(string connection) =>
+        Node.Of(connection).Count < 2 ? connection : $"{connection.TrimEnd(';')};Target Session Attributes=primary";
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Npgsql;
+using OpenReadings.Ops.Standbys;
 
 namespace OpenReadings.Ops;
 
@@ -45,9 +46,11 @@ internal static class Tool
     {
         var start = Of(program, arguments);
         var to = new NpgsqlConnectionStringBuilder(connection);
+        var hosts = Node.Of(connection);
         (string, string?)[] settings =
         [
-            ("PGHOST", to.Host), ("PGPORT", $"{to.Port}"), ("PGUSER", to.Username), ("PGPASSWORD", to.Password),
+            ("PGHOST", string.Join(',', hosts.Select(node => node.Host))), ("PGPORT", string.Join(',', hosts.Select(node => node.Port))),
+            ("PGTARGETSESSIONATTRS", hosts.Count > 1 ? "primary" : null), ("PGUSER", to.Username), ("PGPASSWORD", to.Password),
             ("PGDATABASE", to.Database), ("PGSSLROOTCERT", to.RootCertificate), ("PGAPPNAME", "ops"),
             ("PGOPTIONS", "-c row_security=off -c statement_timeout=0 -c lock_timeout=60s"), ("PGSSLMODE", to.SslMode switch
             {
@@ -61,9 +64,17 @@ internal static class Tool
     }
 
     /// <summary>A program of the server, which refuses to run as root: root runs it as postgres.</summary>
-    public static ProcessStartInfo Server(string program, params IEnumerable<string> arguments) => Environment.IsPrivilegedProcess
-        ? new("setpriv", ["--reuid=postgres", "--regid=postgres", "--init-groups", Find(program), .. arguments]) { WorkingDirectory = "/" }
-        : Of(program, arguments);
+    public static ProcessStartInfo Server(string program, params IEnumerable<string> arguments)
+    {
+        var start = !Environment.IsPrivilegedProcess
+            ? Of(program, arguments)
+            : new ProcessStartInfo("setpriv", ["--reuid=postgres", "--regid=postgres", "--init-groups", Find(program), .. arguments]) { WorkingDirectory = "/" };
+        // It would look for certificates in root's home, and fail because it may not; and the operator's PGPORT is a client's.
+        start.Environment["HOME"] = "/";
+        foreach (var name in start.Environment.Keys.Where(name => name.StartsWith("PG", StringComparison.Ordinal)).ToList())
+            start.Environment.Remove(name);
+        return start;
+    }
 
     /// <summary>Makes the folder that of who runs the server.</summary>
     public static void GiveToServer(string folder)

@@ -7,6 +7,7 @@ missing_packages() {
   need postgresql-15 ls /usr/lib/postgresql/*/bin/postgres
   need rabbitmq-server test -x /usr/lib/rabbitmq/bin/rabbitmq-server
   need nginx-light type nginx
+  need pgbouncer test -x /usr/sbin/pgbouncer
   need libsodium23 ls /usr/lib/*/libsodium.so.23
   need amqp-tools type amqp-consume
   need libpg-query1504.0 ls /usr/lib/*/libpg_query.so*
@@ -48,6 +49,7 @@ quiet_install() {
       postgresql-15) update-rc.d postgresql disable ;;
       rabbitmq-server) update-rc.d rabbitmq-server disable; [[ ! -d /run/systemd/system ]] || systemctl disable epmd.socket ;;
       nginx-light) update-rc.d nginx disable ;;
+      pgbouncer) update-rc.d pgbouncer disable ;;
     esac || true
   done
 }

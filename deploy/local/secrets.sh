@@ -8,11 +8,14 @@ password() {
   cat "$file"
 }
 
-connection() { printf 'Host=%s;Port=%s;Database=%s;Username=%s_%s;Password=%s\n' "${postgres%:*}" "${postgres#*:}" "$1" "$1" "$2" \
-  "$(password "$1_$2")"; }
+connection() {
+  local servers=$postgres
+  [[ $servers == Host=* ]] || servers="Host=${postgres%:*};Port=${postgres#*:}"
+  printf '%s;Database=%s;Username=%s_%s;Password=%s\n' "$servers" "$1" "$1" "$2" "$(password "$1_$2")"
+}
 
-# make_secrets DIR POSTGRES BROKER (both host:port): DIR/<service> holds one file for each key, named as the configuration
-# names it; DIR/migrate what only the migration may know, DIR/ops only the operator; DIR/broker.json and DIR/watcher the broker's users.
+# make_secrets DIR POSTGRES BROKER (both host:port; POSTGRES may also begin with Host=, as Npgsql has it): DIR/<service>
+# holds one file for each key, named as the configuration names it; DIR/migrate what only the migration may know, DIR/ops only the operator; DIR/broker.json and DIR/watcher the broker's users.
 make_secrets() {
   local secrets=$1 postgres=$2 broker=$3 service
   mkdir -p "$secrets"; chmod 700 "$secrets"

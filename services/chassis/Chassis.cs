@@ -148,17 +148,25 @@ public static class ServiceChassis
         }
     }
 
+    // The defaults stand in front, so that a connection string can say otherwise: Max Auto Prepare=0 for a PgBouncer in
+    // transaction mode, where the next statement meets another session (decision 0030).
     private static NpgsqlDataSource Connect(string connectionString, string name, int poolSize, IServiceProvider provider)
     {
-        var settings = new NpgsqlConnectionStringBuilder(connectionString)
+        var settings = new NpgsqlConnectionStringBuilder(
+            $"Maximum Pool Size={poolSize};Max Auto Prepare=60;Auto Prepare Min Usages=2;Host Recheck Seconds=2;{connectionString}")
         {
-            ApplicationName = name, Timeout = 5, CommandTimeout = 30, MaxPoolSize = poolSize, MaxAutoPrepare = 60, AutoPrepareMinUsages = 2,
+            ApplicationName = name, Timeout = 5, CommandTimeout = 30,
             // Safe because nothing is ever set on the session: the user lives in the transaction.
             NoResetOnClose = true,
+            // A service writes: of several hosts it wants the primary, whichever that is now (decision 0034).
+            TargetSessionAttributes = null,
             // The pool takes its connections in turn, so what a burst opened stays in use, each with caches that went cold.
             ConnectionIdleLifetime = 30, ConnectionPruningInterval = 5,
         };
-        return new NpgsqlDataSourceBuilder(settings.ConnectionString).UseLoggerFactory(provider.GetService<ILoggerFactory>()).Build();
+        var source = new NpgsqlDataSourceBuilder(settings.ConnectionString).UseLoggerFactory(provider.GetService<ILoggerFactory>());
+        return settings.Host?.Contains(',', StringComparison.Ordinal) == true
+            ? source.BuildMultiHost().WithTargetSession(TargetSessionAttributes.Primary)
+            : source.Build();
     }
 
     internal sealed record ServiceName(string Value);

@@ -53,7 +53,9 @@ public static class Problems
             PostgresException { SqlState: PostgresErrorCodes.UntranslatableCharacter or PostgresErrorCodes.CharacterNotInRepertoire
                 or PostgresErrorCodes.NumericValueOutOfRange } =>
                 Of(400, "invalid-value", "A text holds a character, or a number has a size, that cannot be stored."),
-            NpgsqlException { IsTransient: true } or TimeoutException => Of(503, "temporarily-unavailable", "The database does not answer. Try again."),
+            // Without a SQLSTATE no server answered (of several hosts none was primary); read-only is one that no longer is.
+            NpgsqlException { IsTransient: true } or NpgsqlException { SqlState: null or PostgresErrorCodes.ReadOnlySqlTransaction }
+                or TimeoutException => Of(503, "temporarily-unavailable", "The database does not answer. Try again."),
             _ => Of(500, "internal-error", "Something went wrong here. The traceId finds it in our log."),
         };
         if (answer.StatusCode == 503) http.Response.Headers.RetryAfter = "2";

@@ -12,24 +12,14 @@ public sealed class OperationsMapTests
     public void Each_of_the_43_operations_has_its_row() =>
         Assert.Equal(Enumerable.Range(1, 43), Regex.Matches(Page, @"(?m)^\| (\d+) \|").Select(row => int.Parse(row.Groups[1].Value)));
 
-    // Each of these comes with its folder under db/ops.
-    private static readonly (string Verb, string Folder)[] Coming =
-    [
-        ("backup", "Backup"), ("restore", "Restore"), ("drill", "Restore"), ("pitr", "Pitr"), ("pgbouncer", "PgBouncer"), ("replica", "Replication"),
-        ("failover", "Failover"),
-    ];
-
     [Fact]
     public void Each_verb_of_ops_is_one()
     {
         var commands = Cli.Build().Subcommands;
         foreach (Match named in Regex.Matches(Page, "`ops ([a-z]+)(?: ([a-z]+))?"))
         {
-            var command = commands.SingleOrDefault(command => command.Name == named.Groups[1].Value);
-            if (command is null)
-                Assert.Contains(Coming, coming => coming.Verb == named.Groups[1].Value && !Directory.Exists(Path.Combine(TestServers.Root, "db", "ops", coming.Folder)));
-            else if (named.Groups[2].Success)
-                Assert.Contains(command.Subcommands, verb => verb.Name == named.Groups[2].Value);
+            var command = Assert.Single(commands, command => command.Name == named.Groups[1].Value);
+            if (named.Groups[2].Success) Assert.Contains(command.Subcommands, verb => verb.Name == named.Groups[2].Value);
         }
         Assert.All(commands, command => Assert.Contains($"`ops {command.Name}", Page, StringComparison.Ordinal));
     }
