@@ -48,7 +48,7 @@ internal static class Cli
         MaintVerb.Verb(),
         TuneVerb.Verb(),
         QueueVerb.Verb(),
-        new Command("backup", "Back up, look at backups, delete old ones") { RunBackup.Verb(), ListBackups.Verb(), VerifyBackups.Verb(), PruneBackups.Verb() },
+        new Command("backup", "Back up, look at backups, delete old ones") { RunBackup.Verb(), ListBackups.Verb(), VerifyBackups.Verb(), PruneBackups.Verb(), ExportSql.Verb() },
         RestoreDatabase.Verb(),
         Drill.Verb(),
         new Command("pitr", "Recovery to a point in time: base backups and archived WAL") { BaseBackup.Verb(), RestoreToTime.Verb(), PitrDrill.Verb() },

@@ -159,6 +159,21 @@ public sealed class BackupTests(BackedUp made) : IClassFixture<BackedUp>
         Assert.Empty(Directory.EnumerateFileSystemEntries(folder));
     }
 
+    [Theory]
+    [InlineData(null, true, true)]
+    [InlineData("--schema-only", true, false)]
+    [InlineData("--data-only", false, true)]
+    public async Task Sql_is_written_whole_for_its_owner_only_and_over_nothing(string? part, bool schema, bool rows)
+    {
+        var file = Path.Combine(Directory.CreateTempSubdirectory("export-").FullName, "readings.sql");
+        await ExportSql.RunAsync(made.Service, file, part, Ct);
+        var sql = await File.ReadAllTextAsync(file, Ct);
+        Assert.Equal((schema, rows), (sql.Contains("CREATE POLICY", StringComparison.Ordinal), sql.Contains("Wätch", StringComparison.Ordinal)));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
+        Assert.Equal(Exit.Refused, (await Assert.ThrowsAsync<OpsException>(() => ExportSql.RunAsync(made.Service, file, part, Ct))).Exit);
+        Assert.Single(Directory.EnumerateFiles(Path.GetDirectoryName(file)!));
+    }
+
     [Fact]
     public async Task Two_backups_of_a_service_at_a_time_are_one()
     {
