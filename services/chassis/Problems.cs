@@ -50,8 +50,11 @@ public static class Problems
             BadHttpRequestException { InnerException: JsonException json } => Malformed(json),
             BadHttpRequestException bad => Of(bad.StatusCode, TypeOf(bad.StatusCode), bad.Message),
             PostgresException { ConstraintName: "user_departed" } => Of(404, "account-deleted", "This account was deleted."),
-            PostgresException { SqlState: PostgresErrorCodes.UntranslatableCharacter or PostgresErrorCodes.CharacterNotInRepertoire
-                or PostgresErrorCodes.NumericValueOutOfRange } =>
+            PostgresException
+            {
+                SqlState: PostgresErrorCodes.UntranslatableCharacter or PostgresErrorCodes.CharacterNotInRepertoire
+                or PostgresErrorCodes.NumericValueOutOfRange
+            } =>
                 Of(400, "invalid-value", "A text holds a character, or a number has a size, that cannot be stored."),
             // Without a SQLSTATE no server answered (of several hosts none was primary); read-only is one that no longer is.
             NpgsqlException { IsTransient: true } or NpgsqlException { SqlState: null or PostgresErrorCodes.ReadOnlySqlTransaction }
@@ -83,9 +86,20 @@ public static class Problems
 
     private static string TypeOf(int status) => status switch
     {
-        400 => "bad-request", 401 => "authentication-required", 403 => "forbidden", 404 => "not-found", 405 => "method-not-allowed",
-        406 => "not-acceptable", 408 => "request-timeout", 412 => "precondition-failed", 413 => "body-too-large", 415 => "unsupported-media-type",
-        428 => "precondition-required", 429 => "quota-exceeded", 503 => "temporarily-unavailable", 504 => "timeout",
+        400 => "bad-request",
+        401 => "authentication-required",
+        403 => "forbidden",
+        404 => "not-found",
+        405 => "method-not-allowed",
+        406 => "not-acceptable",
+        408 => "request-timeout",
+        412 => "precondition-failed",
+        413 => "body-too-large",
+        415 => "unsupported-media-type",
+        428 => "precondition-required",
+        429 => "quota-exceeded",
+        503 => "temporarily-unavailable",
+        504 => "timeout",
         >= 500 => "internal-error",
         _ => string.Create(CultureInfo.InvariantCulture, $"status-{status}"),
     };

@@ -52,7 +52,8 @@ internal static class Fingerprint
         foreach (var (name, quoted) in names)
         {
             await using var count = new NpgsqlCommand(
-                $"select count(*), coalesce(sum(hashtextextended(t::text, 0)), 0)::text from only {quoted} t", connection) { CommandTimeout = 0 };
+                $"select count(*), coalesce(sum(hashtextextended(t::text, 0)), 0)::text from only {quoted} t", connection)
+            { CommandTimeout = 0 };
             await using var row = await count.ExecuteReaderAsync(ct);
             await row.ReadAsync(ct);
             tables.Add(new TableFacts(name, row.GetInt64(0), row.GetString(1)));
