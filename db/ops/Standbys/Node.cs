@@ -41,7 +41,7 @@ internal sealed record Node(string Host, int Port, string ConnectionString)
             var name = (hasPort ? host[..end] : host).Trim('[', ']');
             return new(name, port, new NpgsqlConnectionStringBuilder(all.ConnectionString)
             {
-                Host = name, Port = port, Pooling = false, Timeout = 5, CommandTimeout = 90, ApplicationName = "ops", PersistSecurityInfo = true,
+                Host = name, Port = port, Pooling = false, Timeout = 10, CommandTimeout = 90, ApplicationName = "ops", PersistSecurityInfo = true,
             }.ConnectionString);
         }
     }
