@@ -11,6 +11,7 @@ internal static class Grown
         // A database is copied while nobody is connected to it.
         await platform.StopServiceAsync("readings");
         await platform.QueryAsync<object>("select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = 'readings'", "postgres");
+        Npgsql.NpgsqlConnection.ClearAllPools();             // ours are among them
         await platform.QueryAsync<object>($"create database {Database} template readings", "postgres");
         await platform.CreateDatabaseAsync("readings", Database);
         await platform.StartServiceAsync("readings", "readings", "secrets/readings");
