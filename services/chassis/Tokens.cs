@@ -122,7 +122,10 @@ public sealed class JwksCache(HttpClient http, Uri address, TimeProvider clock) 
         var known = keys.GetValueOrDefault(kid);
         if (known is not null && clock.GetUtcNow() - fetchedAt < Fresh) return known;
         await FetchAsync(ct);
-        return keys.GetValueOrDefault(kid);
+        // Without any key nobody can say that a token is bad: the caller tries again and does not sign in anew.
+        return keys.Count > 0
+            ? keys.GetValueOrDefault(kid)
+            : throw new ProblemException(503, "temporarily-unavailable", "The issuer's keys are not known yet. Try again.");
     }
 
     private async Task FetchAsync(CancellationToken ct)

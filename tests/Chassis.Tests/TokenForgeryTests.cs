@@ -122,6 +122,18 @@ public sealed class TokenForgeryTests(Notebook notebook)
         Assert.Equal(1, issuer.Fetches);
     }
 
+    [Fact]
+    public async Task While_no_key_was_ever_seen_a_good_token_is_put_off_and_not_refused()
+    {
+        await using var issuer = await TestIdentity.StartAsync();
+        using var http = new HttpClient();
+        var clock = new ManualClock();
+        using var keys = new JwksCache(http, new Uri("http://127.0.0.1:9/jwks.json"), clock);
+        var verifier = new TokenVerifier(keys, TestIdentity.Issuer, "notebook", clock);
+        var problem = await Assert.ThrowsAsync<ProblemException>(async () => await verifier.VerifyAsync(issuer.TokenFor(Ada), CancellationToken.None));
+        Assert.Equal((503, "temporarily-unavailable"), (problem.Status, problem.Type));
+    }
+
     private async Task<HttpStatusCode> TryAsync(string token)
     {
         using var response = await SendAsync(token);

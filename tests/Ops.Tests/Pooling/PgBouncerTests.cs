@@ -17,7 +17,7 @@ public sealed class PgBouncerTests(RealPooler pooler)
     {
         await using var identity = await TestIdentity.StartAsync();
         await using var service = await StartServiceAsync(identity);
-        // The first fetches the issuer's keys, for which the others would not wait long on a busy machine.
+        // The first fetches the issuer's keys, so that on a busy machine none of the forty is told to come again.
         await LiveAsync(service.Address, identity.TokenFor(Guid.NewGuid()));
         var seen = await Task.WhenAll(Enumerable.Range(0, 40).Select(_ => LiveAsync(service.Address, identity.TokenFor(Guid.NewGuid()))));
         Assert.All(seen, one => Assert.Equal(one.Made, one.Listed));
