@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Amazon.Runtime;
 using Npgsql;
 using OpenReadings.Ops.Access;
 using OpenReadings.Ops.Backup;
@@ -83,7 +82,7 @@ internal static class Cli
             {
                 return Fail(Exit.Failed, $"{e.SqlState}: {e.MessageText}");
             }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException or AmazonServiceException or AmazonClientException or HttpRequestException)
+            catch (Exception e) when (Stores.IsTrouble(e))
             {
                 return Fail(Exit.Failed, e.Message);
             }

@@ -121,9 +121,15 @@ internal static class RunBackup
             await store.PutAsync($"{manifest.Set}/manifest.json", written, ct);
             log($"{store.Description}: stored and read back");
         }
-        catch
+        catch (Exception e)
         {
-            await Sets.DeleteAsync(store, manifest.Set, CancellationToken.None);
+            try { await Sets.DeleteAsync(store, manifest.Set, CancellationToken.None); }
+            catch (Exception again) when (Stores.IsTrouble(again))
+            {
+                // What is left has no manifest, so it is no set; prune removes it after a day. The first trouble is the news.
+                log($"{store.Description}: what was stored of {manifest.Set} could not be removed: {again.Message}");
+            }
+            if (Stores.IsTrouble(e)) throw new OpsException(Exit.Failed, $"{store.Description} did not take {manifest.Set}: {e.Message}", e);
             throw;
         }
     }

@@ -9,6 +9,10 @@ namespace OpenReadings.Ops.Backup;
 /// <summary>Finds the store that a place names.</summary>
 internal static class Stores
 {
+    /// <summary>What a folder or a bucket may throw when it is away, full or closed to us.</summary>
+    public static bool IsTrouble(Exception e) =>
+        e is IOException or UnauthorizedAccessException or AmazonServiceException or AmazonClientException or HttpRequestException;
+
     /// <summary>A folder, or <c>s3://bucket/prefix</c> at Amazon or, with AWS_ENDPOINT_URL, at any service that speaks S3.</summary>
     public static IStore Open(string place) => !place.StartsWith("s3://", StringComparison.Ordinal)
         ? new DirectoryStore(Path.GetFullPath(place))

@@ -53,10 +53,12 @@ internal static class VerifyBackups
                 if (age <= policy.MaxAge) whole.Add(store);
                 else violations.Add($"the newest set in {store.Description} is {age.TotalHours:F0} h old, more than {policy.MaxAge.TotalHours:F0}");
             }
-            catch (OpsException e)
+            catch (Exception e) when (e is OpsException || Stores.IsTrouble(e))
             {
-                copies.Add(new Copy(store.Description, set, null, e.Message));
-                violations.Add(e.Message);
+                // A place that is away is one copy less; the others are looked at all the same.
+                var fault = e is OpsException ? e.Message : $"{store.Description} cannot be read: {e.Message}";
+                copies.Add(new Copy(store.Description, set, null, fault));
+                violations.Add(fault);
             }
         }
         Require(whole.Count + 1, policy.Copies, "copies");

@@ -197,6 +197,22 @@ public sealed class BackupTests(BackedUp made) : IClassFixture<BackedUp>
     }
 
     [Fact]
+    public async Task A_place_that_does_not_take_a_set_is_named_and_one_that_is_away_is_one_copy_less()
+    {
+        var file = Path.GetTempFileName();
+        var refused = await Assert.ThrowsAsync<OpsException>(() => made.RunAsync(new DirectoryStore(Path.Combine(file, "below"))));
+        Assert.StartsWith($"{file}/below did not take 2", refused.Message, StringComparison.Ordinal);
+        File.Delete(file);
+
+        Environment.SetEnvironmentVariable("AWS_ACCESS_KEY_ID", S3Server.AccessKey);
+        Environment.SetEnvironmentVariable("AWS_SECRET_ACCESS_KEY", S3Server.SecretKey);
+        using var away = new S3Store(new Uri("s3://backups"), new Uri("http://127.0.0.1:9"));
+        var answer = await VerifyBackups.RunAsync([away, new DirectoryStore(made.Folder)], null, new(3, 2, 0, TimeSpan.FromHours(1)), DateTimeOffset.UtcNow, Ct);
+        Assert.StartsWith("s3://backups/ cannot be read: ", answer.Violations[0], StringComparison.Ordinal);
+        Assert.Equal("2 copies, not 3", answer.Violations[1]);
+    }
+
+    [Fact]
     public async Task Pruning_keeps_the_last_whole_set_even_when_it_is_the_oldest()
     {
         var (store, path) = made.Copy();
