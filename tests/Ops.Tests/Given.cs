@@ -48,8 +48,13 @@ internal sealed class Given(TestDatabase database, string service) : IAsyncDispo
     public async Task UntilAsync(string condition)
     {
         await using var connection = await ConnectAsync();
+        await UntilAsync(connection, condition);
+    }
+
+    public static async Task UntilAsync(NpgsqlConnection connection, string condition)
+    {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(Ct);
-        limit.CancelAfter(TimeSpan.FromSeconds(20));
+        limit.CancelAfter(TimeSpan.FromSeconds(60));
         while (!await connection.ExecuteScalarAsync<bool>(new($"select {condition}", cancellationToken: limit.Token))) await Task.Delay(20, limit.Token);
     }
 

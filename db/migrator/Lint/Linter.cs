@@ -15,10 +15,8 @@ internal static class Linter
     /// <summary>What is left after <c>allow</c> lines and the baseline. Needs libpg_query.</summary>
     public static IReadOnlyList<Finding> Run(string scriptsRoot, string service, bool strict = false)
     {
-        var sources = Source.Of(scriptsRoot, service).ToList();
         var baseline = Baseline.Read(scriptsRoot);
-        var findings = Of(sources, strict).Where(finding => !baseline.Covers(finding)).ToList();
-        return findings;
+        return [.. Of([.. Source.Of(scriptsRoot, service)], strict).Where(finding => !baseline.Covers(finding))];
     }
 
     internal static IReadOnlyList<Finding> Of(IReadOnlyList<Source> sources, bool strict)

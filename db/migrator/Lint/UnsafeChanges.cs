@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using static OpenReadings.Migrator.Lint.Severity;
 
 namespace OpenReadings.Migrator.Lint;
@@ -250,6 +251,6 @@ internal static partial class UnsafeChanges
     private static bool IsNarrow(Node update) => update["whereClause"].Descend().Any(node => node.Kind == "A_Expr"
         && node.Words("name") is ["="] or ["<"] or ["<="] or [">"] or [">="] && node["rexpr"].Kind is "A_Const" or "ParamRef");
 
-    [System.Text.RegularExpressions.GeneratedRegex(@"(?<![\w'])[a-zA-Z_]\w{63,}")]
-    private static partial System.Text.RegularExpressions.Regex LongWord();
+    [GeneratedRegex(@"(?<![\w'])[a-zA-Z_]\w{63,}")]
+    private static partial Regex LongWord();
 }

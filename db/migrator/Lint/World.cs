@@ -1,3 +1,5 @@
+using System.Text.RegularExpressions;
+
 namespace OpenReadings.Migrator.Lint;
 
 /// <summary>A table as the scripts so far made it.</summary>
@@ -120,7 +122,7 @@ internal sealed class World
         var ownRows = text.Contains("own_rows", StringComparison.Ordinal);
         var policies = text.Contains("create policy", StringComparison.OrdinalIgnoreCase);
         if (!enables && !forces && !ownRows && !policies) return;
-        foreach (var table in Tables.Values.Where(table => System.Text.RegularExpressions.Regex.IsMatch(text, $@"\b{System.Text.RegularExpressions.Regex.Escape(table.Name)}\b")))
+        foreach (var table in Tables.Values.Where(table => Regex.IsMatch(text, $@"\b{Regex.Escape(table.Name)}\b")))
         {
             table.HasRowSecurity |= enables || ownRows;
             table.IsForced |= forces || ownRows;

@@ -50,8 +50,7 @@ public sealed class OwnServer : IAsyncLifetime
     public async Task UntilAsync(string condition)
     {
         await using var connection = new NpgsqlConnection(Connection);
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        while (!await connection.ExecuteScalarAsync<bool>(new($"select {condition}", cancellationToken: limit.Token))) await Task.Delay(50, limit.Token);
+        await Given.UntilAsync(connection, condition);
     }
 
     /// <summary>A standby that receives everything at once and replays it an hour later, through a slot of its own.</summary>
