@@ -136,8 +136,14 @@ public sealed class PhaseTests
         var patience = new Patience { Attempts = 2, PauseAsync = _ => Task.CompletedTask };
 
         var before = await Wait.ForSchemaAsync(app, new() { Patience = patience }, service.AddToLog, Ct);
-        var during = await Wait.ForSchemaAsync(app, new() { Patience = patience with { PauseAsync = async _ =>
-            await service.UpAsync(new() { Phase = Phase.Expand }) } }, service.AddToLog, Ct);
+        var during = await Wait.ForSchemaAsync(app, new()
+        {
+            Patience = patience with
+            {
+                PauseAsync = async _ =>
+            await service.UpAsync(new() { Phase = Phase.Expand })
+            }
+        }, service.AddToLog, Ct);
         await service.UpAsync();
         File.Delete(drop);
         var older = await Wait.ForSchemaAsync(app, new() { Patience = patience }, service.AddToLog, Ct);

@@ -68,7 +68,11 @@ internal sealed class BucketPlan
     /// <summary>The length of what is asked for when no beginning is given.</summary>
     public static long DefaultSpan(string size) => size switch
     {
-        "1m" => Timestamp.Day, "5m" => 7 * Timestamp.Day, "15m" => 31 * Timestamp.Day, "1h" => 366 * Timestamp.Day, "1d" => 9_000 * Timestamp.Day,
+        "1m" => Timestamp.Day,
+        "5m" => 7 * Timestamp.Day,
+        "15m" => 31 * Timestamp.Day,
+        "1h" => 366 * Timestamp.Day,
+        "1d" => 9_000 * Timestamp.Day,
         _ => 50_000 * Timestamp.Day,
     };
 
@@ -120,7 +124,9 @@ internal sealed class BucketPlan
 
     private static DateTime Step(DateTime date, string size, int by) => size switch
     {
-        "1w" => date.AddDays(7 * by), "1M" => date.AddMonths(by), _ => date.AddDays(by),
+        "1w" => date.AddDays(7 * by),
+        "1M" => date.AddMonths(by),
+        _ => date.AddDays(by),
     };
 
     private void Cut(int bucket, long from, long to, Grain grain)

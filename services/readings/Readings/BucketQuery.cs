@@ -11,8 +11,11 @@ internal readonly record struct Bucket(
     /// <summary>In another unit: a value is the other's times a factor, plus a shift between scales of temperature.</summary>
     public Bucket In(Units.Converter unit) => Count == 0 || unit.IsIdentity ? this : this with
     {
-        Sum = Sum * unit.Factor + Count * unit.Offset, Min = unit.Convert(Min), Max = unit.Convert(Max),
-        First = unit.Convert(First), Last = unit.Convert(Last),
+        Sum = Sum * unit.Factor + Count * unit.Offset,
+        Min = unit.Convert(Min),
+        Max = unit.Convert(Max),
+        First = unit.Convert(First),
+        Last = unit.Convert(Last),
     };
 
     /// <summary>As if the readings of both had been in one series.</summary>

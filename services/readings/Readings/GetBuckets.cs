@@ -51,7 +51,9 @@ public static class GetBuckets
 
     internal static bool Fills(string fill) => fill switch
     {
-        "none" => false, "null" => true, _ => throw new ProblemException(400, "unknown-fill", "'fill' is none or null."),
+        "none" => false,
+        "null" => true,
+        _ => throw new ProblemException(400, "unknown-fill", "'fill' is none or null."),
     };
 
     /// <summary>Where an answer begins that was asked for without a beginning: at the first reading, but not before a sensible span.</summary>

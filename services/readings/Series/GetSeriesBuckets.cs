@@ -21,7 +21,9 @@ public static class GetSeriesBuckets
         var all = await SeriesOfType.FindAsync(database, user, type, ct);
         var takesBest = (overlap ?? (all.Type.Aggregation == "sum" ? "best" : "all")) switch
         {
-            "best" => true, "all" => false, _ => throw new ProblemException(400, "unknown-overlap", "'overlap' is best or all."),
+            "best" => true,
+            "all" => false,
+            _ => throw new ProblemException(400, "unknown-overlap", "'overlap' is best or all."),
         };
         var zone = Zones.Find(time_zone ?? all.Series.Select(series => series.TimeZone).FirstOrDefault(name => name is not null) ?? "UTC", "/time_zone");
         var since = Between.Parse(from, "from") ?? await GetBuckets.FirstAsync(database, user, all.Metrics, bucket, clock, ct);

@@ -17,7 +17,7 @@ public sealed class AppleKind
         this.quantity = quantity;
         if (quantity is null) return;
         var unit = quantity.Type is { } type ? SeriesTypes.Find(type)!.Unit : quantity.Unit!;
-        Metric = new(quantity.Metric, unit, quantity.Type) 
+        Metric = new(quantity.Metric, unit, quantity.Type)
         {
             Index = index, Group = quantity.Metric.StartsWith("blood_pressure", StringComparison.Ordinal) ? 0 : null,
         };

@@ -55,7 +55,9 @@ public sealed record Happening(
     [JsonIgnore]
     public int Length => 150 + (Values?.Count ?? 0) * 80 + (Details?.Sum(detail => detail.Key.Length + (detail.Value switch
     {
-        string text => text.Length, IReadOnlyDictionary<string, string> texts => texts.Sum(text => text.Key.Length + text.Value.Length + 10), _ => 10,
+        string text => text.Length,
+        IReadOnlyDictionary<string, string> texts => texts.Sum(text => text.Key.Length + text.Value.Length + 10),
+        _ => 10,
     })) ?? 0);
 }
 
