@@ -4,17 +4,41 @@ CREATE FUNCTION public.add_to_rollups() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     AS $$
+declare
+    one record;
 begin
+    select f.series_id, f.at, f.value, f.value2, f.value3, not exists (select from fresh offset 1) as is_alone
+    into one from fresh f limit 1;
+
+    if one.is_alone then
+        insert into readings_hour as t (series_id, slot, bucket, n, vsum, vmin, vmax)
+        select one.series_id, v.slot, hour_of(one.at), 1, v.value, v.value, v.value
+        from (values (1::int2, one.value), (2::int2, one.value2), (3::int2, one.value3)) as v(slot, value)
+        where v.value is not null
+        on conflict (series_id, slot, bucket) do update set n = t.n + excluded.n, vsum = t.vsum + excluded.vsum,
+            vmin = least(t.vmin, excluded.vmin), vmax = greatest(t.vmax, excluded.vmax);
+
+        insert into readings_day as t (series_id, slot, bucket, n, vsum, vmin, vmax)
+        select one.series_id, v.slot, day_of(one.at), 1, v.value, v.value, v.value
+        from (values (1::int2, one.value), (2::int2, one.value2), (3::int2, one.value3)) as v(slot, value)
+        where v.value is not null
+        on conflict (series_id, slot, bucket) do update set n = t.n + excluded.n, vsum = t.vsum + excluded.vsum,
+            vmin = least(t.vmin, excluded.vmin), vmax = greatest(t.vmax, excluded.vmax);
+        return null;
+    end if;
+
     with hours as materialized (
-        select series_id, 1::int2 as slot, hour_of(at) as bucket,
-               count(*)::int as n, sum(value) as vsum, min(value) as vmin, max(value) as vmax
-        from fresh where value is not null group by series_id, hour_of(at)
-        union all
-        select series_id, 2::int2, hour_of(at), count(*)::int, sum(value2), min(value2), max(value2)
-        from fresh where value2 is not null group by series_id, hour_of(at)
-        union all
-        select series_id, 3::int2, hour_of(at), count(*)::int, sum(value3), min(value3), max(value3)
-        from fresh where value3 is not null group by series_id, hour_of(at)
+        select h.series_id, v.slot, h.bucket, v.n, v.vsum, v.vmin, v.vmax
+        from (
+            select series_id, hour_of(at) as bucket,
+                count(value)::int as n1, sum(value) as sum1, min(value) as min1, max(value) as max1,
+                count(value2)::int as n2, sum(value2) as sum2, min(value2) as min2, max(value2) as max2,
+                count(value3)::int as n3, sum(value3) as sum3, min(value3) as min3, max(value3) as max3
+            from fresh group by series_id, hour_of(at)) as h
+        cross join lateral (values
+            (1::int2, n1, sum1, min1, max1), (2::int2, n2, sum2, min2, max2), (3::int2, n3, sum3, min3, max3)
+        ) as v(slot, n, vsum, vmin, vmax)
+        where v.n > 0
     ), hourly as (
         insert into readings_hour as t (series_id, slot, bucket, n, vsum, vmin, vmax)
         select series_id, slot, bucket, n, vsum, vmin, vmax from hours
@@ -325,7 +349,7 @@ begin
     end if;
 
     insert into outbox (id, event_type, subject, data, traceparent)
-    values (p_event, 'readings.recorded.v1', p_source || '/' || p_metrics[1], jsonb_build_object(
+    values (p_event, 'readings.recorded.v1', p_source || '/' || p_metrics[1], json_build_object(
         'user_id', owner, 'source_id', p_source, 'metric', p_metrics[1], 'metrics', p_metrics, 'series_type', p_type,
         'from', first, 'to', last, 'count', stored + replaced), p_traceparent);
 end
