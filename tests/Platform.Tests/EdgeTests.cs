@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -9,6 +10,7 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using OpenReadings.Support;
 
 namespace OpenReadings.PlatformTests;
 
@@ -69,6 +71,41 @@ public sealed class EdgeTests : IAsyncLifetime
         Assert.Equal("http", seen.GetProperty("x-forwarded-proto").GetString());
         Assert.Equal(http.BaseAddress!.Authority, seen.GetProperty("host").GetString());
         Assert.StartsWith("00-0af7651916cd43dd8448eb211c80319c", seen.GetProperty("traceparent").GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task In_a_container_an_ingress_is_believed_about_where_a_client_comes_from()
+    {
+        var (port, upstream, state) = (Shell.FreePort(), new Uri(behind.Urls.Single()).Authority, Shell.TemporaryFolder());
+        var edge = new ProcessStartInfo("/bin/sh", [Path.Combine(TestServers.Root, "deploy", "edge", "edge.sh")]) { RedirectStandardInput = true };
+        foreach (var (name, value) in new[] { ("EDGE_LISTEN", $"127.0.0.1:{port}"), ("EDGE_STATE", state), ("TRUSTED_PROXIES", "127.0.0.0/8 10.0.0.0/8"),
+            ("IDENTITY", upstream), ("READINGS", upstream), ("CATALOG", upstream), ("SYNC", upstream) })
+            edge.Environment[name] = value;
+        using var process = Process.Start(edge)!;
+        try
+        {
+            using var client = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}") };
+            for (var answered = false; !answered; await Task.Delay(20, Ct))
+            {
+                Assert.False(process.HasExited, "nginx ended");
+                try
+                {
+                    answered = (await client.GetAsync(new Uri("/", UriKind.Relative), Ct)).IsSuccessStatusCode;
+                }
+                catch (HttpRequestException) { }
+            }
+            using var request = new HttpRequestMessage(HttpMethod.Get, "/readings/headers");
+            // The ingress adds what it sees to what the client claims; only what a trusted one added counts.
+            request.Headers.TryAddWithoutValidation("X-Forwarded-For", "6.6.6.6, 203.0.113.7, 10.1.2.3");
+            using var response = await client.SendAsync(request, Ct);
+            Assert.Equal("203.0.113.7", JsonDocument.Parse(await response.Content.ReadAsStringAsync(Ct)).RootElement.GetProperty("x-forwarded-for").GetString());
+        }
+        finally
+        {
+            await Shell.RunAsync("kill \"$1\"", null, $"{process.Id}");
+            await process.WaitForExitAsync(CancellationToken.None);
+            Directory.Delete(state, recursive: true);
+        }
     }
 
     [Theory]
