@@ -1,4 +1,5 @@
 using System.Reflection;
+using System.Text.RegularExpressions;
 using Dapper;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -13,15 +14,27 @@ public sealed class StartRefusedException(string reason) : Exception(reason);
 /// Waits for the database (10 tries, 1 to 5 s apart, 5 s for each connection) and refuses to serve on a schema that lacks
 /// a script this build was written against. A newer schema is fine: rolling the program back must work.
 /// </summary>
-public sealed class SchemaGate(NpgsqlDataSource source, IReadOnlyCollection<string> needed, TimeProvider clock, ILogger<SchemaGate> log)
+public sealed partial class SchemaGate(NpgsqlDataSource source, IReadOnlyCollection<string> needed, TimeProvider clock, ILogger<SchemaGate> log)
     : IHostedLifecycleService
 {
     private const int Tries = 10;
     private const string Prefix = "schema/";
 
-    /// <summary>The scripts that a service's build carries with it.</summary>
+    /// <summary>
+    /// The scripts that a service's build needs of those it carries with it. What fills or takes away later (decision 0023), or
+    /// runs in some places only, need not be there.
+    /// </summary>
     public static IReadOnlyCollection<string> ScriptsOf(Assembly service) =>
-        [.. service.GetManifestResourceNames().Where(name => name.StartsWith(Prefix, StringComparison.Ordinal)).Select(name => name[Prefix.Length..])];
+    [
+        .. service.GetManifestResourceNames().Where(name => name.StartsWith(Prefix, StringComparison.Ordinal)
+            && IsNeeded(new StreamReader(service.GetManifestResourceStream(name)!).ReadToEnd())).Select(name => name[Prefix.Length..]),
+    ];
+
+    /// <summary>Whether this script is of the phase expand and runs everywhere, by its <c>migrate:</c> lines (db/migrator/Header.cs).</summary>
+    public static bool IsNeeded(string script) => !Later().IsMatch(script);
+
+    [GeneratedRegex(@"^--\s*migrate:(.*;)?\s*(phase\s+(data|contract)|env\s)", RegexOptions.Multiline)]
+    private static partial Regex Later();
 
     public async Task StartingAsync(CancellationToken cancellationToken)
     {

@@ -106,6 +106,14 @@ public sealed class AnswerTests(Notebook notebook)
         Assert.Contains("20990101000000_later.sql", (await Assert.ThrowsAsync<StartRefusedException>(() => gate.StartingAsync(Ct))).Message);
     }
 
+    [Theory]
+    [InlineData("-- migrate: phase contract\ndrop table t;", false)]
+    [InlineData("-- Why.\n-- migrate: no-transaction; phase data\nupdate t set a = 1;", false)]
+    [InlineData("-- migrate: env dev,staging\ninsert into t values (1);", false)]
+    [InlineData("-- migrate: phase expand\ncreate table t ();", true)]
+    [InlineData("-- In the phase contract this goes.\ncreate table t ();", true)]
+    public void A_build_needs_no_script_that_comes_after_it(string script, bool needed) => Assert.Equal(needed, SchemaGate.IsNeeded(script));
+
     [Fact]
     public async Task A_pooled_connection_carries_nobody_to_the_next_request()
     {

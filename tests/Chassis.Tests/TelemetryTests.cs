@@ -2,14 +2,16 @@ using System.Collections.Concurrent;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text;
+using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
+using OpenReadings.Support;
 
 namespace OpenReadings.ChassisTests;
 
-public sealed class TelemetryTests(Notebook notebook)
+public sealed partial class TelemetryTests(Notebook notebook)
 {
     [Fact]
     public async Task Traces_metrics_and_logs_are_posted_to_a_collector_when_one_is_named_and_hold_no_token()
@@ -42,9 +44,22 @@ public sealed class TelemetryTests(Notebook notebook)
         Assert.Contains("insert into notes", posted["traces"]);
         Assert.Contains("http.server.request.duration", posted["metrics"]);
         Assert.Contains("a line for the collector", posted["logs"]);
+
+        // Alerts and dashboards ask for these by the names that a collector makes of them for Prometheus.
+        var sent = Instrument().Matches(posted["metrics"]).Select(match => match.Value.Replace('.', '_')).ToHashSet();
+        var asked = Directory.EnumerateFiles(Path.Combine(TestServers.Root, "deploy", "observability"), "*.*", SearchOption.AllDirectories)
+            .SelectMany(file => Asked().Matches(File.ReadAllText(file))).Select(match => match.Value).Distinct().ToList();
+        Assert.True(asked.Count > 5);
+        Assert.All(asked, name => Assert.True(sent.Any(instrument => name.StartsWith(instrument, StringComparison.Ordinal)), $"{name} is not among {string.Join(' ', sent)}"));
         Assert.All(posted.Values, all => Assert.DoesNotContain(token, all));
         Assert.All(posted.Values, all => Assert.DoesNotContain("my secret diary", all));
     }
+
+    [GeneratedRegex(@"(http|db|dotnet)(\.[a-z_]+)+")]
+    private static partial Regex Instrument();
+
+    [GeneratedRegex(@"\b(http_server|db_client|dotnet)_[a-z_]+(?=[{\[(,) ])")]
+    private static partial Regex Asked();
 
     private static string Text(MemoryStream body) => Encoding.Latin1.GetString(body.ToArray());
 }

@@ -7,9 +7,6 @@ namespace OpenReadings.Ops.Tests.Docs;
 /// <summary>docs/operations.md, run from the first command to the last, as an operator would with two database hosts.</summary>
 public sealed partial class OperationsTests
 {
-    // Written beside deploy/k8s and deploy/observability.
-    private static readonly string[] Coming = ["operations/kubernetes.md", "operations/alerts.md"];
-
     private static readonly string Document = Path.Combine(TestServers.Root, "docs", "operations.md");
     [Fact]
     public async Task Every_command_of_the_document_is_run_or_says_why_not()
@@ -62,10 +59,7 @@ public sealed partial class OperationsTests
         foreach (var block in Blocks())
             Assert.True(block.Mark is "" || block.Mark.StartsWith("not run: ", StringComparison.Ordinal) && block.Mark.Length > 30, $"line {block.Line}: what is not run says why.");
         foreach (Match link in Link().Matches(File.ReadAllText(Document)))
-        {
-            if (!Coming.Contains(link.Groups[1].Value))
-                Assert.True(File.Exists(Path.Combine(TestServers.Root, "docs", link.Groups[1].Value)), $"{link.Value} leads nowhere.");
-        }
+            Assert.True(File.Exists(Path.Combine(TestServers.Root, "docs", link.Groups[1].Value)), $"{link.Value} leads nowhere.");
     }
 
     private static IEnumerable<Block> Blocks()
