@@ -38,6 +38,9 @@ start() {
       "$(password_hash "$password")" | write "$definitions"
     printf 'amqp://admin:%s@127.0.0.1:%s\n' "$password" "$port" | write "$dir/uri"
   fi
+  # RabbitMQ passes over definitions that it cannot read, without a word, and runs with nobody who may enter.
+  jq -e '[.vhosts[].name] as $vhosts | [.users[].name] as $users | all(.permissions[]; IN(.user; $users[]) and IN(.vhost; $vhosts[]))' \
+    "$definitions" >/dev/null 2>&1 || die "$definitions is not JSON with vhosts, users and permissions that fit together."
   # From a file, all at once: each call of rabbitmqctl would start another Erlang for seconds.
   cp "$definitions" "$dir/home/definitions.json"
   echo '[rabbitmq_management].' >"$dir/enabled_plugins"

@@ -40,6 +40,20 @@ public sealed class ScriptTests
         Assert.DoesNotContain("went on", said, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("{\"users\": [")]
+    [InlineData("""{"vhosts": [{"name": "/"}], "users": [{"name": "a"}], "permissions": [{"user": "b", "vhost": "/"}]}""")]
+    [InlineData("""{"vhosts": [{"name": "/"}], "users": [{"name": "a"}], "permissions": [{"user": "a", "vhost": "x"}]}""")]
+    public async Task Definitions_that_the_broker_would_pass_over_are_refused(string definitions)
+    {
+        var folder = Shell.TemporaryFolder();
+        await File.WriteAllTextAsync(Path.Combine(folder, "given.json"), definitions, Ct);
+        var (exit, said) = await Shell.RunAsync(". deploy/local/common.sh; deploy/local/broker.sh start \"$1\" \"$(free_port 1 2 10000)\" \"$1/given.json\"", null, folder);
+        Directory.Delete(folder, recursive: true);
+        Assert.Equal(1, exit);
+        Assert.Contains("given.json is not JSON with vhosts, users and permissions that fit together.", said, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_broker_that_dies_is_said_to_have_ended_with_its_last_words()
     {

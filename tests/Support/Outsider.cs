@@ -1,5 +1,5 @@
-using System.Threading.Channels;
 using System.Text;
+using System.Threading.Channels;
 using RabbitMQ.Client;
 using RabbitMQ.Client.Events;
 

@@ -1,7 +1,9 @@
+using System.Diagnostics;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Security.Cryptography;
 using System.Text.Json;
+using Npgsql;
 using Xunit;
 
 namespace OpenReadings.Support;
@@ -28,6 +30,19 @@ public sealed class RunningPlatform : IAsyncLifetime
         // Settings are asked for at the start, when all have their address: each is told where the others are.
         foreach (var service in Names) Services[service] = new ServiceProcess(service, () => SettingsOf(service, clientSecret, keyEncryption));
         await Task.WhenAll(Services.Values.Select(service => service.StartAsync()));
+        await WaitForSeriesTypesAsync();
+    }
+
+    // They come to readings as events, and it refuses types that it has not heard of.
+    private async Task WaitForSeriesTypesAsync()
+    {
+        async Task<long> CountAsync(string service)
+        {
+            await using var source = NpgsqlDataSource.Create(Databases[service].Migrator);
+            return (long)(await source.CreateCommand("select count(*) from series_types").ExecuteScalarAsync())!;
+        }
+        for (var limit = Stopwatch.StartNew(); await CountAsync("catalog") is var known && (known == 0 || known != await CountAsync("readings")); await Task.Delay(20))
+            if (limit.Elapsed.TotalSeconds > 60) throw new TimeoutException("The series types did not come to readings.");
     }
 
     /// <summary>A client without a token, for <c>/identity/…</c>, <c>/readings/…</c>, <c>/catalog/…</c> and <c>/sync/…</c>.</summary>

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.RegularExpressions;
 using k8s;
 using k8s.Models;
@@ -98,8 +99,11 @@ public sealed partial class OverlayTests
         var overlay = await Overlay.ReadAsync("dev");
         var pods = overlay.Workloads.Where(it => it.Service is not "bootstrap").ToDictionary(
             it => it.Job is null ? it.Service! : $"{it.Service} migration", it => it.Labels);
-        var open = from one in pods from other in pods from port in new[] { 8080, 5432, 5672, 15672, 25672 }
-                   where one.Key != other.Key && Rules.Reaches(overlay, one.Value, other.Value, port) select $"{one.Key} > {other.Key}:{port}";
+        var open = from one in pods
+                   from other in pods
+                   from port in new[] { 8080, 5432, 5672, 15672, 25672 }
+                   where one.Key != other.Key && Rules.Reaches(overlay, one.Value, other.Value, port)
+                   select $"{one.Key} > {other.Key}:{port}";
         var needed = Services.SelectMany(service => new[]
         {
             $"edge > {service}:8080", $"{service} > postgresql:5432", $"{service} migration > postgresql:5432", $"{service} > rabbitmq:5672", $"{service} > rabbitmq:15672",
@@ -140,7 +144,9 @@ public sealed partial class OverlayTests
         {
             var (folder, program) = container.Image.Split(':')[0] switch
             {
-                "openreadings/migrate" => ("db/migrator", "migrate"), "openreadings/ops" => ("db/ops", "ops"), _ => ("", ""),
+                "openreadings/migrate" => ("db/migrator", "migrate"),
+                "openreadings/ops" => ("db/ops", "ops"),
+                _ => ("", ""),
             };
             if (program.Length == 0) continue;
             // Without a database each says what it lacks; of an argument it does not know it would speak first.
@@ -181,11 +187,13 @@ public sealed partial class OverlayTests
             .ToDictionary(secret => secret.Metadata.Name, IReadOnlySet<string> (secret) => secret.Data.Keys.ToHashSet());
     }
 
-    private static Task<(int Exit, string Said)> RunAsync(string folder, string program, params string[] arguments)
+    // The overlays have most of what they say in common: each command is run once.
+    private static Task<(int Exit, string Said)> RunAsync(string folder, string program, params string[] arguments) => Ran.GetOrAdd(string.Join('\n', [program, .. arguments]), _ =>
     {
         var build = AppContext.BaseDirectory.Contains("/Release/", StringComparison.Ordinal) ? "Release" : "Debug";
         return Shell.RunAsync($"SECRETS_DIRECTORY=/nowhere dotnet {folder}/bin/{build}/net10.0/{program}.dll \"$@\"", null, arguments);
-    }
+    });
+    private static readonly ConcurrentDictionary<string, Task<(int Exit, string Said)>> Ran = new();
 
     [GeneratedRegex("[0-9a-f]{64}")]
     private static partial Regex Digest();
