@@ -48,13 +48,14 @@ public sealed partial class OverlayTests
         { "volume", "Deployment/readings-api/api mounts a volume that is not there: nothing." }, { "key", "Deployment/readings-api/wait-for-schema mounts a key that is not there: nothing." },
         { "settings", "Deployment/readings-api/api takes settings from what is not there." }, { "monitor", "ServiceMonitor/blind finds no service." },
         { "namespace", "Deployment/readings-api is in no namespace of ours." }, { "policy", "Job/readings-migrate has a policy for failures that needs restartPolicy Never." },
+        { "cookie", "StatefulSet/rabbitmq opens all that it keeps with each start." }, { "room", "CronJob/backup/run has no room for a set." },
     };
 
     [Theory]
     [MemberData(nameof(Faults))]
     public async Task A_fault_is_found(string fault, string complaint)
     {
-        var overlay = await Overlay.ReadAsync("dev");
+        var overlay = await Overlay.ReadAsync(fault == "room" ? "operators" : "dev");
         var api = overlay.All<V1Deployment>().Single(one => one.Metadata.Name == "readings-api");
         var (pod, container) = (api.Spec.Template.Spec, api.Spec.Template.Spec.Containers[0]);
         var service = overlay.All<V1Service>().Single(one => one.Metadata.Name == "readings-api");
@@ -104,6 +105,8 @@ public sealed partial class OverlayTests
             "monitor" => () => more.Add(new ServiceMonitor { Kind = "ServiceMonitor", Metadata = new() { Name = "blind", NamespaceProperty = "openreadings" }, Spec = new() { Endpoints = [new()] } }),
             "namespace" => () => api.Metadata.NamespaceProperty = "default",
             "policy" => () => job.Spec.Template.Spec.RestartPolicy = "OnFailure",
+            "cookie" => () => overlay.All<V1StatefulSet>().Single(one => one.Metadata.Name == "rabbitmq").Spec.Template.Spec.SecurityContext.FsGroupChangePolicy = null,
+            "room" => () => overlay.All<V1CronJob>().Single(one => one.Metadata.Name == "backup").Spec.JobTemplate.Spec.Template.Spec.Volumes[2].EmptyDir.SizeLimit = new("1Gi"),
             _ => throw new ArgumentException(fault),
         };
         spoil();

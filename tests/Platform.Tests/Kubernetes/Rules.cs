@@ -79,8 +79,14 @@ internal static partial class Rules
             if (secret is "bootstrap" && it.Service is not ("bootstrap" or "postgresql")) yield return $"{it.Name} is given the superuser's password.";
             if (it.Component == "api" && secret != it.Service) yield return $"{it.Name} is given the secrets of {secret}.";
         }
+        var keeps = it.Owner is V1StatefulSet || it.Volumes.Any(volume => volume.PersistentVolumeClaim is not null);
+        if (keeps && it.Pod.SecurityContext is { FsGroup: not null, FsGroupChangePolicy: not "OnRootMismatch" }) yield return $"{it.Name} opens all that it keeps with each start.";
         foreach (var container in it.Containers)
         {
+            // A set is gathered, and restored, in a temporary folder as large as the databases.
+            var room = container.VolumeMounts?.Where(mount => mount.MountPath == "/tmp").Select(mount => volumes.GetValueOrDefault(mount.Name)).FirstOrDefault();
+            if (container.Args is ["backup", "run", ..] or ["drill", ..] && room is not { Ephemeral: not null } && !(room?.EmptyDir?.SizeLimit?.ToDecimal() >= 50m * (1 << 30)))
+                yield return $"{it.Name}/{container.Name} has no room for a set.";
             foreach (var mount in container.VolumeMounts ?? [])
             {
                 if (!volumes.TryGetValue(mount.Name, out var volume) && !(it.Owner is V1StatefulSet set && set.Spec.VolumeClaimTemplates.Any(claim => claim.Metadata.Name == mount.Name)))
