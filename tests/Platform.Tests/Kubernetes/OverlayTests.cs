@@ -119,8 +119,11 @@ public sealed partial class OverlayTests
         var overlay = await Overlay.ReadAsync("dev");
         var pods = overlay.Workloads.Where(it => it.Service is not "bootstrap").ToDictionary(
             it => it.Job is null ? it.Service! : $"{it.Service} migration", it => it.Labels);
-        var open = from one in pods from other in pods from port in new[] { 8080, 5432, 5672, 15672, 25672 }
-                   where one.Key != other.Key && Rules.Reaches(overlay, one.Value, other.Value, port) select $"{one.Key} > {other.Key}:{port}";
+        var open = from one in pods
+                   from other in pods
+                   from port in new[] { 8080, 5432, 5672, 15672, 25672 }
+                   where one.Key != other.Key && Rules.Reaches(overlay, one.Value, other.Value, port)
+                   select $"{one.Key} > {other.Key}:{port}";
         var needed = Services.SelectMany(service => new[]
         {
             $"edge > {service}:8080", $"{service} > postgresql:5432", $"{service} migration > postgresql:5432", $"{service} > rabbitmq:5672", $"{service} > rabbitmq:15672",
@@ -184,7 +187,9 @@ public sealed partial class OverlayTests
         {
             var (folder, program) = container.Image.Split(':')[0] switch
             {
-                "openreadings/migrate" => ("db/migrator", "migrate"), "openreadings/ops" => ("db/ops", "ops"), _ => ("", ""),
+                "openreadings/migrate" => ("db/migrator", "migrate"),
+                "openreadings/ops" => ("db/ops", "ops"),
+                _ => ("", ""),
             };
             if (program.Length == 0) continue;
             // Without a database each says what it lacks; of an argument it does not know it would speak first.
