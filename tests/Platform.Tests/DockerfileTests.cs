@@ -58,7 +58,7 @@ public sealed partial class DockerfileTests
     {
         var (exit, _) = await Shell.RunAsync("docker info >/dev/null 2>&1");
         Assert.SkipUnless(exit == 0, "There is no container engine on this machine.");
-        (exit, var said) = await Shell.RunAsync("DOCKER_BUILDKIT=1 docker build -q -f services/Dockerfile --build-arg SERVICE=catalog --build-arg ASSEMBLY=OpenReadings.Catalog -t openreadings/catalog:test .");
+        (exit, var said) = await Shell.RunAsync("export DOCKER_BUILDKIT=1; docker build -q -f services/Dockerfile --build-arg SERVICE=catalog --build-arg ASSEMBLY=OpenReadings.Catalog -t openreadings/catalog:test . && docker build -q -f services/Dockerfile --target ops -t openreadings/ops:test .");
         Assert.True(exit == 0, said);
     }
 

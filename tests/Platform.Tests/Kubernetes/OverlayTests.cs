@@ -43,13 +43,20 @@ public sealed partial class OverlayTests
         { "scaler", "HorizontalPodAutoscaler/readings-api scales nothing, or against somebody." }, { "budget", "Deployment/readings-api has not one disruption budget." },
         { "open", "Nothing denies what nobody allowed." }, { "aimless", "NetworkPolicy/edge is about no pod." }, { "ever", "Job/readings-migrate may go on for ever." },
         { "kept", "Job/readings-migrate is kept for ever, or taken from under a hook." }, { "bare", "Secret/oops is in the manifests." },
+        { "place", "Deployment/readings-api waits for the scripts of another place than they are brought to." }, { "spread", "Deployment/readings-api may be on one node." },
+        { "unscaled", "Deployment/readings-api is not scaled." }, { "map", "Deployment/readings-api mounts a ConfigMap that is not there: nothing." },
+        { "operator", "Deployment/readings-api is given the operator's passwords." }, { "superuser", "Deployment/readings-api is given the superuser's password." },
+        { "volume", "Deployment/readings-api/api mounts a volume that is not there: nothing." }, { "key", "Deployment/readings-api/wait-for-schema mounts a key that is not there: nothing." },
+        { "settings", "Deployment/readings-api/api takes settings from what is not there." }, { "monitor", "ServiceMonitor/blind finds no service." },
+        { "namespace", "Deployment/readings-api is in no namespace of ours." }, { "policy", "Job/readings-migrate has a policy for failures that needs restartPolicy Never." },
+        { "cookie", "StatefulSet/rabbitmq opens all that it keeps with each start." }, { "room", "CronJob/backup/run has no room for a set." },
     };
 
     [Theory]
     [MemberData(nameof(Faults))]
     public async Task A_fault_is_found(string fault, string complaint)
     {
-        var overlay = await Overlay.ReadAsync("dev");
+        var overlay = await Overlay.ReadAsync(fault == "room" ? "operators" : "dev");
         var api = overlay.All<V1Deployment>().Single(one => one.Metadata.Name == "readings-api");
         var (pod, container) = (api.Spec.Template.Spec, api.Spec.Template.Spec.Containers[0]);
         var service = overlay.All<V1Service>().Single(one => one.Metadata.Name == "readings-api");
@@ -87,6 +94,20 @@ public sealed partial class OverlayTests
             "ever" => () => job.Spec.ActiveDeadlineSeconds = null,
             "kept" => () => job.Spec.TtlSecondsAfterFinished = null,
             "bare" => () => more.Add(new V1Secret { Metadata = new() { Name = "oops", NamespaceProperty = "openreadings" } }),
+            "place" => () => pod.InitContainers[0].Env = null,
+            "spread" => () => pod.TopologySpreadConstraints = null,
+            "unscaled" => () => overlay.All<V2HorizontalPodAutoscaler>().Single(one => one.Metadata.Name == "readings-api").Spec.ScaleTargetRef.Name = "nobody",
+            "map" => () => pod.Volumes.Add(new V1Volume { Name = "more", ConfigMap = new() { Name = "nothing" } }),
+            "operator" => () => pod.Volumes[0].Secret.SecretName = "ops",
+            "superuser" => () => pod.Volumes[0].Secret.SecretName = "bootstrap",
+            "volume" => () => container.VolumeMounts.Add(new V1VolumeMount { Name = "nothing", MountPath = "/nothing" }),
+            "key" => () => pod.InitContainers[0].VolumeMounts[0].SubPath = "nothing",
+            "settings" => () => container.EnvFrom[0].ConfigMapRef.Name = "nothing",
+            "monitor" => () => more.Add(new ServiceMonitor { Kind = "ServiceMonitor", Metadata = new() { Name = "blind", NamespaceProperty = "openreadings" }, Spec = new() { Endpoints = [new()] } }),
+            "namespace" => () => api.Metadata.NamespaceProperty = "default",
+            "policy" => () => job.Spec.Template.Spec.RestartPolicy = "OnFailure",
+            "cookie" => () => overlay.All<V1StatefulSet>().Single(one => one.Metadata.Name == "rabbitmq").Spec.Template.Spec.SecurityContext.FsGroupChangePolicy = null,
+            "room" => () => overlay.All<V1CronJob>().Single(one => one.Metadata.Name == "backup").Spec.JobTemplate.Spec.Template.Spec.Volumes[2].EmptyDir.SizeLimit = new("1Gi"),
             _ => throw new ArgumentException(fault),
         };
         spoil();
@@ -130,9 +151,32 @@ public sealed partial class OverlayTests
             var final = job.Spec.PodFailurePolicy.Rules.Single(rule => rule.Action == "FailJob").OnExitCodes;
             Assert.Equal(job.Spec.Template.Spec.Containers[0].Name, final.ContainerName);
             Assert.Equal(codes.Except([0, 1, 3, 7, 8, 143]), final.Values);   // 3 says of status and wait, not of up
+            // It outlasts the first start of a server and the Job that makes the roles, and ends by itself before it is ended.
+            var (args, tries) = (job.Spec.Template.Spec.Containers[0].Args, job.Spec.BackoffLimit + 1);
+            var attempts = int.Parse(args[args.IndexOf("--wait-attempts") + 1]);
+            Assert.True(attempts * 3 * tries >= 15 * 60, $"{job.Metadata.Name} gives up before a server has started.");
+            Assert.True(attempts * 3 * tries < job.Spec.ActiveDeadlineSeconds / 2, $"{job.Metadata.Name} is ended while it waits.");
             Assert.Contains(job.Spec.PodFailurePolicy.Rules, rule => rule.Action == "Ignore" && rule.OnPodConditions.Any(condition => condition.Type == "DisruptionTarget"));
         }
         Assert.Equal(name is "argo" or "helm-hook", overlay.All<V1Job>().Where(job => job.Spec.PodFailurePolicy is not null).All(Rules.IsHook));
+    }
+
+    [Theory]
+    [InlineData("data")]
+    [InlineData("contract")]
+    public async Task A_later_phase_is_brought_by_the_same_Jobs_under_names_of_their_own(string phase)
+    {
+        var release = (await Overlay.ReadAsync("prod")).All<V1Job>().OrderBy(job => job.Metadata.Name, StringComparer.Ordinal).ToList();
+        var later = (await Overlay.ReadAsync($"../after/{phase}")).Objects.Cast<V1Job>().OrderBy(job => job.Metadata.Name, StringComparer.Ordinal).ToList();
+        Assert.Equal(Services.Length, later.Count);
+        Assert.Equal(release.Select(job => $"{job.Metadata.Name}-{phase}"), later.Select(job => job.Metadata.Name));
+        foreach (var job in later)
+        {
+            var args = job.Spec.Template.Spec.Containers[0].Args;
+            Assert.Equal(phase, args[args.IndexOf("--phase") + 1]);
+            args[args.IndexOf("--phase") + 1] = "expand";
+        }
+        Assert.Equal(release.Select(job => KubernetesYaml.Serialize(job.Spec)), later.Select(job => KubernetesYaml.Serialize(job.Spec)));
     }
 
     [Theory]

@@ -8,7 +8,7 @@ internal static partial class Rules
 {
     public static IEnumerable<string> Of(Overlay overlay, IReadOnlyDictionary<string, IReadOnlySet<string>> secrets) =>
         overlay.Workloads.SelectMany(workload => OfPod(workload).Concat(OfMounts(workload, overlay, secrets)).Concat(OfLife(workload, overlay)))
-            .Concat(OfServices(overlay)).Concat(OfNetwork(overlay)).Concat(OfSecrets(overlay));
+            .Concat(OfServices(overlay)).Concat(OfNetwork(overlay)).Concat(OfSecrets(overlay)).Concat(OfPlace(overlay));
 
     private static IEnumerable<string> OfPod(Workload it)
     {
@@ -31,6 +31,15 @@ internal static partial class Rules
             foreach (var given in container.Env ?? [])
                 if (given.Value is { Length: > 0 } && Confidential().IsMatch(given.Name) && !given.Value.StartsWith('/')) yield return $"{name} is told {given.Name} in the open.";
         }
+    }
+
+    // A script may run in some places only: whoever waits for scripts must mean the place where they are brought to.
+    private static IEnumerable<string> OfPlace(Overlay overlay)
+    {
+        static string PlaceOf(V1Container container) => container.Env?.FirstOrDefault(given => given.Name == "MIGRATE_ENV")?.Value ?? "prod";
+        var brought = overlay.Workloads.Where(it => it.Job is not null).SelectMany(it => it.Pod.Containers).Where(one => one.Args?.Contains("up") == true).Select(PlaceOf).ToHashSet();
+        return overlay.Workloads.SelectMany(it => it.Containers.Where(one => one.Args?.Contains("--for-schema") == true && !brought.SetEquals([PlaceOf(one)]))
+            .Select(_ => $"{it.Name} waits for the scripts of another place than they are brought to."));
     }
 
     // Whoever serves is looked at and drained; whoever works comes to an end.
@@ -70,8 +79,14 @@ internal static partial class Rules
             if (secret is "bootstrap" && it.Service is not ("bootstrap" or "postgresql")) yield return $"{it.Name} is given the superuser's password.";
             if (it.Component == "api" && secret != it.Service) yield return $"{it.Name} is given the secrets of {secret}.";
         }
+        var keeps = it.Owner is V1StatefulSet || it.Volumes.Any(volume => volume.PersistentVolumeClaim is not null);
+        if (keeps && it.Pod.SecurityContext is { FsGroup: not null, FsGroupChangePolicy: not "OnRootMismatch" }) yield return $"{it.Name} opens all that it keeps with each start.";
         foreach (var container in it.Containers)
         {
+            // A set is gathered, and restored, in a temporary folder as large as the databases.
+            var room = container.VolumeMounts?.Where(mount => mount.MountPath == "/tmp").Select(mount => volumes.GetValueOrDefault(mount.Name)).FirstOrDefault();
+            if (container.Args is ["backup", "run", ..] or ["drill", ..] && room is not { Ephemeral: not null } && !(room?.EmptyDir?.SizeLimit?.ToDecimal() >= 50m * (1 << 30)))
+                yield return $"{it.Name}/{container.Name} has no room for a set.";
             foreach (var mount in container.VolumeMounts ?? [])
             {
                 if (!volumes.TryGetValue(mount.Name, out var volume) && !(it.Owner is V1StatefulSet set && set.Spec.VolumeClaimTemplates.Any(claim => claim.Metadata.Name == mount.Name)))
