@@ -36,7 +36,9 @@ public sealed class ImportTests(RunningPlatform platform)
         const int Records = 250_000;
         var ada = await platform.SignUpAsync();
         var import = await StartAsync(ada, Export(Records, TimeSpan.FromSeconds(1)));
-        await PersonTests.UntilAsync(async () => (await ViewAsync(ada, import)).GetProperty("progress").GetProperty("records").GetInt64() > 0);
+        var seen = default(JsonElement);
+        await PersonTests.UntilAsync(async () => (seen = await ViewAsync(ada, import)).GetProperty("progress").GetProperty("records").GetInt64() > 0);
+        Assert.Equal("running", seen.GetProperty("state").GetString());     // or there would be nothing left to go on with
         await platform.Services["sync"].KillAsync();
         await platform.Services["sync"].StartAsync();
         var end = await EndAsync(ada, import);

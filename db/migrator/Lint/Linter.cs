@@ -93,7 +93,8 @@ internal static class Linter
 }
 
 /// <summary>
-/// <c>db/lint-baseline.txt</c>: what landed scripts, which are never edited, may keep. A line is a rule, a file's name and a reason.
+/// <c>db/lint-baseline.txt</c>: what landed scripts, which are never edited, may keep, and what they made in a database. A line is a
+/// rule, the name of a file or of an object, and a reason.
 /// </summary>
 internal sealed class Baseline
 {

@@ -34,5 +34,5 @@ internal sealed record Step(Source Source, Node Node, string Text, Where Where, 
 internal sealed record Finding(Rule Rule, Severity Severity, Where Where, string What)
 {
     public override string ToString() =>
-        $"{Where.Source.File}:{Where.Line}: {(Severity == Severity.Error ? "error" : "warning")} {Rule.Id}: {What}. {Rule.Why}. Instead: {Rule.SafeForm}.";
+        $"{Where.Source.File}:{(Where.Source.IsInCatalog ? "" : $"{Where.Line}:")} {(Severity == Severity.Error ? "error" : "warning")} {Rule.Id}: {What}. {Rule.Why}. Instead: {Rule.SafeForm}.";
 }

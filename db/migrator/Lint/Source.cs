@@ -7,7 +7,13 @@ namespace OpenReadings.Migrator.Lint;
 internal sealed partial record Source(string Folder, string Path, byte[] Bytes)
 {
     public string Name => System.IO.Path.GetFileName(Path);
-    public string File => System.IO.Path.GetRelativePath(Environment.CurrentDirectory, Path);
+    public string File => IsInCatalog ? Path : System.IO.Path.GetRelativePath(Environment.CurrentDirectory, Path);
+
+    /// <summary>No file but an object of a database, which has no lines.</summary>
+    public bool IsInCatalog { get; private init; }
+
+    public static Source InCatalog(string service, string name) => new(service, $"{service}/{name}", []) { IsInCatalog = true };
+
     public string Text { get; } = Encoding.UTF8.GetString(Bytes).TrimStart('\ufeff');
 
     public IReadOnlyList<Note> Notes => field ??= ReadNotes();

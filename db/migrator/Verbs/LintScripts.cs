@@ -5,7 +5,10 @@ using OpenReadings.Migrator.Lint;
 
 namespace OpenReadings.Migrator;
 
-/// <summary>Says what is unsafe in the scripts, for a person, a program, a code scanner or a pull request. Needs no database.</summary>
+/// <summary>
+/// Says what is unsafe in the scripts, for a person, a program, a code scanner or a pull request. Needs no database, unless it is
+/// asked to look at one.
+/// </summary>
 internal static class LintScripts
 {
     public static Command Verb(Cli cli)
@@ -14,20 +17,14 @@ internal static class LintScripts
         format.AcceptOnlyFromAmong("text", "json", "sarif", "github");
         Option<bool> strict = new("--strict-dbup") { Description = "What DbUp would stumble over is an error too" };
         Option<string> since = new("--since") { Description = "Only files that changed since this commit", HelpName = "REF" };
-        var verb = new Command("lint", "Say what is unsafe in the scripts; exit 10 on errors") { format, strict, since };
-        verb.SetAction(line =>
+        Option<bool> db = new("--db") { Description = "What the databases' own catalogs show, and not the scripts" };
+        var verb = new Command("lint", "Say what is unsafe in the scripts; exit 10 on errors") { format, strict, since, db };
+        verb.SetAction(async (line, ct) =>
         {
             var (output, error) = (line.InvocationConfiguration.Output, line.InvocationConfiguration.Error);
             try
             {
-                PgQuery.Prepare();
-                var root = Targets.Root(line.GetValue(cli.Scripts));
-                var services = line.GetValue(cli.Service) is { } asked and not "all" ? [asked] : Targets.Services(root);
-                var changed = line.GetValue(since) is { } from ? ChangedSince(from, root) : null;
-                // What is shared is found once for each service.
-                var findings = services.SelectMany(service => Linter.Run(root, service, line.GetValue(strict)))
-                    .DistinctBy(finding => (finding.Rule.Id, finding.Where.Source.Path, finding.Where.Line, finding.What))
-                    .Where(finding => changed?.Contains(Path.GetFullPath(finding.Where.Source.Path)) ?? true).ToList();
+                var findings = line.GetValue(db) ? await LookAsync(cli, line, ct) : Read(cli, line, strict, since);
                 output.WriteLine(line.GetValue(format) switch
                 {
                     "json" => JsonSerializer.Serialize(findings.Select(Flat), Report.Json),
@@ -46,6 +43,30 @@ internal static class LintScripts
             }
         });
         return verb;
+    }
+
+    private static List<Finding> Read(Cli cli, ParseResult line, Option<bool> strict, Option<string> since)
+    {
+        PgQuery.Prepare();
+        var root = Targets.Root(line.GetValue(cli.Scripts));
+        var services = line.GetValue(cli.Service) is { } asked and not "all" ? [asked] : Targets.Services(root);
+        var changed = line.GetValue(since) is { } from ? ChangedSince(from, root) : null;
+        // What is shared is found once for each service.
+        return [.. services.SelectMany(service => Linter.Run(root, service, line.GetValue(strict)))
+            .DistinctBy(finding => (finding.Rule.Id, finding.Where.Source.Path, finding.Where.Line, finding.What))
+            .Where(finding => changed?.Contains(Path.GetFullPath(finding.Where.Source.Path)) ?? true)];
+    }
+
+    private static async Task<List<Finding>> LookAsync(Cli cli, ParseResult line, CancellationToken ct)
+    {
+        var findings = new List<Finding>();
+        foreach (var target in Targets.Of(cli, line, true))
+        {
+            var report = await Turn.LookAsync(target, "lint --db", cli.Fill(line, new RunOptions()), text => line.InvocationConfiguration.Error.WriteLine($"{target.Service}: {text}"),
+                async (turn, ct) => findings.AddRange(await LiveCatalog.AskAsync(turn.Session, target, ct)), ct);
+            if (report.Failed) throw new MigrationException(report.Exit, $"{target.Service}: {report.Message}");
+        }
+        return findings;
     }
 
     private static bool IsError(Finding finding) => finding.Severity == Severity.Error;
@@ -71,7 +92,7 @@ internal static class LintScripts
                     driver = new
                     {
                         name = "migrate lint",
-                        rules = Linter.Rules.Concat(Linter.Others).Select(rule => new
+                        rules = Linter.Rules.Concat(Linter.Others).Concat(LiveCatalog.Own).Select(rule => new
                         {
                             id = rule.Id,
                             shortDescription = new { text = rule.Why },

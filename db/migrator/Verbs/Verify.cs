@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Npgsql;
+using OpenReadings.Migrator.Lint;
 
 namespace OpenReadings.Migrator;
 
@@ -25,8 +25,8 @@ internal static class Verify
         Turn.LookAsync(target, "verify", options, log, async (turn, ct) =>
         {
             var plan = await turn.PlanAsync(ct);
-            var found = await turn.Session.QueryAsync(Catalog, row => $"{row.GetString(0)}: {row.GetString(1)}", ct,
-                new NpgsqlParameter("app", $"{target.Service}_app"), new("migrator", $"{target.Service}_migrator"));
+            var found = (await LiveCatalog.AskAsync(turn.Session, target, ct)).Where(finding => finding.Severity == Severity.Error)
+                .Select(finding => $"{finding.Rule.Id}: {finding.What}").Order(StringComparer.Ordinal).ToList();
             if (shadowServer is not null) found.AddRange(await DriftAsync(turn, plan, shadowServer, ct));
             turn.Report.EndWith(found, ExitCode.Invalid, "as the scripts made it");
         }, ct);
@@ -48,34 +48,4 @@ internal static class Verify
             .. Picture.Difference(built, live).Select(part => $"drift, only in the scripts: {part}"),
         ];
     }
-
-    private const string Catalog = """
-        with tables as (select c.* from pg_class c where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')),
-             owned as (select distinct attrelid from pg_attribute where attname = 'user_id' and not attisdropped)
-        select 'index-invalid', indexrelid::regclass::text from pg_index where not indisvalid
-        union all
-        select 'constraint-not-validated', format('%s on %s', conname, conrelid::regclass)
-        from pg_constraint where not convalidated
-        union all
-        select 'rls-missing', relname from tables join owned on attrelid = tables.oid where not relrowsecurity
-        union all
-        select 'rls-not-forced', relname from tables where relrowsecurity and not relforcerowsecurity
-        union all
-        select 'rls-without-policy', relname from tables
-        where relrowsecurity and not relispartition and not exists (select from pg_policy where polrelid = tables.oid)
-        union all
-        select 'policy-without-rls', format('%s on %s', polname, relname)
-        from pg_policy join tables on tables.oid = polrelid where not relrowsecurity
-        union all
-        select 'partition-without-rls', part.relname from pg_inherits
-            join tables part on part.oid = inhrelid join tables whole on whole.oid = inhparent
-        where whole.relrowsecurity and not part.relrowsecurity
-            and exists (select from pg_roles where rolname = @app and has_table_privilege(oid, part.oid, 'select'))
-        union all
-        select 'app-role-privileged', rolname from pg_roles
-        where rolname = @app and (rolsuper or rolbypassrls or rolcreaterole
-            or exists (select from tables where relowner = pg_roles.oid)
-            or pg_has_role(pg_roles.oid, (select oid from pg_roles where rolname = @migrator), 'member'))
-        order by 1, 2
-        """;
 }

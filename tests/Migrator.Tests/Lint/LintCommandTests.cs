@@ -20,7 +20,7 @@ public sealed class LintCommandTests
     {
         var found = Targets.Services(Scripts).SelectMany(service => Linter.Of([.. Source.Of(Scripts, service)], false))
             .Select(finding => (finding.Rule.Id, finding.Where.Source.Name)).ToHashSet();
-        Assert.All(Baseline.Read(Scripts).Entries, entry => Assert.Contains(entry, found));
+        Assert.All(Baseline.Read(Scripts).Entries.Where(entry => entry.Name.EndsWith(".sql", StringComparison.Ordinal)), entry => Assert.Contains(entry, found));
     }
 
     [Fact]
