@@ -50,6 +50,8 @@ internal sealed record Metric(string Name, string Help, params string[] Labels)
         "openreadings_dead_letters", "Messages that a consumer gave up, parked beside its queue.", "queue");
     public static readonly Metric SchemaPending = new(
         "openreadings_schema_pending_scripts", "Migration scripts of this release that are not applied.", "service");
+    public static readonly Metric SchemaVersion = new(
+        "openreadings_schema_version", "The time in the name of the newest migration script that is applied, as a number: 20261121130000.", "service");
     public static readonly Metric Unprotected = new(
         "openreadings_rls_gaps", "Tables without row-level security, and rights the application must not have.", "service");
     public static readonly Metric BackupAge = new(

@@ -1,6 +1,8 @@
 using Dapper;
 using Npgsql;
 using OpenReadings.Ops.Health;
+using OpenReadings.Ops.Metrics;
+using OpenReadings.Support;
 
 namespace OpenReadings.Ops.Tests.Health;
 
@@ -123,12 +125,18 @@ public sealed class DatabaseFaultTests
     public async Task A_script_that_is_not_applied_and_one_that_was_changed_are_found()
     {
         await using var given = await Given.DatabaseAsync("catalog");
-        Assert.Empty((await given.LookAsync("schema")).Findings);
+        var newest = double.Parse(new[] { "shared", "catalog" }.SelectMany(folder => Directory.EnumerateFiles(Path.Combine(TestServers.Root, "db", "scripts", folder), "*.sql"))
+            .Max(file => Path.GetFileName(file)[..14])!);
+        var whole = await given.LookAsync("schema");
+        Assert.Empty(whole.Findings);
+        Assert.Equal((0, newest), Figures(whole));
 
         await given.DoAsync("delete from schemaversions where scriptname = '20261121120000_create_series_types.sql'; delete from schemaversions_meta where scriptname = '20261121120000_create_series_types.sql'");
         var pending = await given.LookAsync("schema");
         pending.AssertFound(Severity.Warn, "first 20261121120000_create_series_types.sql");
-        Assert.Equal(1, pending.Samples.Single().Value);
+        Assert.Equal((1, newest), Figures(pending));
+        static (double Pending, double Newest) Figures(Section section) =>
+            (section.Samples.Single(one => one.Metric == Metric.SchemaPending).Value, section.Samples.Single(one => one.Metric == Metric.SchemaVersion).Value);
 
         await given.DoAsync("update schemaversions_meta set sha256 = 'another' where scriptname = '20261121100000_say_who_the_user_is.sql'");
         (await given.LookAsync("schema")).AssertFound(Severity.Bad, "was changed after it was applied");

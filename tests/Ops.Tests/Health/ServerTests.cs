@@ -188,7 +188,7 @@ public sealed class ServerTests(OwnServer server) : IClassFixture<OwnServer>
         // The rules in deploy/observability ask for these; there is no standby, no queue and no backup here.
         string[] alerts =
         [
-            "outbox_lag_seconds", "outbox_rows", "schema_pending_scripts", "db_connections", "wraparound_ratio", "wal_archive_failures_total",
+            "outbox_lag_seconds", "outbox_rows", "schema_pending_scripts", "schema_version", "db_connections", "wraparound_ratio", "wal_archive_failures_total",
             "db_cache_hit_ratio", "table_size_bytes",
         ];
         Assert.All(alerts, name => Assert.Contains(samples, sample => sample.StartsWith($"openreadings_{name}{{", StringComparison.Ordinal)));

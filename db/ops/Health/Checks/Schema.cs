@@ -1,3 +1,4 @@
+using System.Globalization;
 using OpenReadings.Migrator;
 using OpenReadings.Ops.Metrics;
 
@@ -15,6 +16,8 @@ internal static class Schema
         section.Summary = report.Message?.Split('\n')[0] ?? "";
         if (report.Exit is ExitCode.Usage or ExitCode.Unreachable) return;
         section.Measure(Metric.SchemaPending, pending.Count, section.Of);
+        if (report.Scripts.Where(script => script.State == "applied").Select(script => script.Name).Max(StringComparer.Ordinal) is { } newest)
+            section.Measure(Metric.SchemaVersion, double.Parse(newest.AsSpan(0, 14), CultureInfo.InvariantCulture), section.Of);
         if (report.Exit == ExitCode.Invalid) section.Find(Severity.Bad, report.Message!.ReplaceLineEndings("; "), $"`migrate status -s {section.Of}`");
         if (pending.Count > 0)
             section.Find(Severity.Warn, $"{pending.Count} script(s) are not applied, first {pending[0]}", $"`migrate up -s {section.Of}`");
