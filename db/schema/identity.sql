@@ -77,6 +77,13 @@ CREATE PROCEDURE public.forget_old_addresses()
    WHERE (familiar_addresses.last_used_at < (now() - '90 days'::interval));
 END;
 
+CREATE PROCEDURE public.forget_old_audit()
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    delete from public.audit where at < now() - interval '2 years';
+$$;
+
 CREATE TABLE public.logins (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
     login_id uuid NOT NULL,
@@ -87,6 +94,8 @@ CREATE TABLE public.logins (
     expires_at timestamp with time zone NOT NULL,
     ended_at timestamp with time zone,
     ended_because text,
+    device text,
+    address cidr,
     CONSTRAINT logins_check CHECK (((ended_at IS NULL) = (ended_because IS NULL))),
     CONSTRAINT logins_ended_because_check CHECK ((ended_because = ANY (ARRAY['signed-out'::text, 'token-reused'::text, 'password-changed'::text])))
 );
@@ -157,6 +166,19 @@ CREATE FUNCTION public.service_role(kind text) RETURNS name
     select regexp_replace(current_user, '_migrator$', '_' || kind)::name
 $_$;
 
+CREATE TABLE public.audit (
+    user_id uuid DEFAULT public.app_user_id() NOT NULL,
+    entry_id uuid NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    action text NOT NULL,
+    login_id uuid,
+    address cidr,
+    details jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT audit_action_check CHECK (((char_length(action) >= 1) AND (char_length(action) <= 60)))
+);
+
+ALTER TABLE ONLY public.audit FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.departed_users (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
     departed_at timestamp with time zone DEFAULT now() NOT NULL
@@ -193,6 +215,15 @@ CREATE TABLE public.outbox_parked (
     parked_at timestamp with time zone DEFAULT now() NOT NULL,
     reason text NOT NULL
 );
+
+CREATE TABLE public.preferences (
+    user_id uuid DEFAULT public.app_user_id() NOT NULL,
+    settings jsonb DEFAULT '{}'::jsonb NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT preferences_settings_check CHECK ((jsonb_typeof(settings) = 'object'::text))
+);
+
+ALTER TABLE ONLY public.preferences FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE public.schemaversions (
     schemaversionsid integer NOT NULL,
@@ -253,6 +284,9 @@ ALTER TABLE ONLY public.accounts
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (user_id);
 
+ALTER TABLE ONLY public.audit
+    ADD CONSTRAINT audit_pkey PRIMARY KEY (user_id, entry_id);
+
 ALTER TABLE ONLY public.departed_users
     ADD CONSTRAINT departed_users_pkey PRIMARY KEY (user_id);
 
@@ -274,6 +308,9 @@ ALTER TABLE ONLY public.outbox
 ALTER TABLE ONLY public.passwords
     ADD CONSTRAINT passwords_pkey PRIMARY KEY (user_id);
 
+ALTER TABLE ONLY public.preferences
+    ADD CONSTRAINT preferences_pkey PRIMARY KEY (user_id);
+
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (user_id, token_hash);
 
@@ -286,6 +323,8 @@ ALTER TABLE ONLY public.schemaversions_meta
 ALTER TABLE ONLY public.signing_keys
     ADD CONSTRAINT signing_keys_pkey PRIMARY KEY (kid);
 
+CREATE INDEX audit_old ON public.audit USING brin (at);
+
 CREATE INDEX inbox_received_at ON public.inbox USING btree (received_at);
 
 CREATE INDEX logins_over_at ON public.logins USING btree (LEAST(expires_at, ended_at));
@@ -293,6 +332,9 @@ CREATE INDEX logins_over_at ON public.logins USING btree (LEAST(expires_at, ende
 CREATE INDEX refresh_tokens_login ON public.refresh_tokens USING btree (user_id, login_id);
 
 CREATE UNIQUE INDEX schemaversions_scriptname ON public.schemaversions USING btree (scriptname);
+
+ALTER TABLE ONLY public.audit
+    ADD CONSTRAINT audit_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.familiar_addresses
     ADD CONSTRAINT familiar_addresses_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
@@ -303,10 +345,15 @@ ALTER TABLE ONLY public.logins
 ALTER TABLE ONLY public.passwords
     ADD CONSTRAINT passwords_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.preferences
+    ADD CONSTRAINT preferences_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_user_id_login_id_fkey FOREIGN KEY (user_id, login_id) REFERENCES public.logins(user_id, login_id) ON DELETE CASCADE;
 
 ALTER TABLE public.accounts ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.audit ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.departed_users ENABLE ROW LEVEL SECURITY;
 
@@ -316,6 +363,8 @@ ALTER TABLE public.logins ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY own_rows ON public.accounts USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
+CREATE POLICY own_rows ON public.audit USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
 CREATE POLICY own_rows ON public.departed_users USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.familiar_addresses USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
@@ -324,9 +373,13 @@ CREATE POLICY own_rows ON public.logins USING ((user_id = ( SELECT public.app_us
 
 CREATE POLICY own_rows ON public.passwords USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
+CREATE POLICY own_rows ON public.preferences USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
 CREATE POLICY own_rows ON public.refresh_tokens USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 ALTER TABLE public.passwords ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.preferences ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.refresh_tokens ENABLE ROW LEVEL SECURITY;
 
@@ -358,6 +411,9 @@ GRANT SELECT ON TABLE public.familiar_addresses TO identity_backup;
 REVOKE ALL ON PROCEDURE public.forget_old_addresses() FROM PUBLIC;
 GRANT ALL ON PROCEDURE public.forget_old_addresses() TO identity_app;
 
+REVOKE ALL ON PROCEDURE public.forget_old_audit() FROM PUBLIC;
+GRANT ALL ON PROCEDURE public.forget_old_audit() TO identity_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.logins TO identity_app;
 GRANT SELECT ON TABLE public.logins TO identity_backup;
 GRANT SELECT ON TABLE public.logins TO identity_readonly;
@@ -370,6 +426,9 @@ GRANT ALL ON FUNCTION public.is_familiar(wanted_email_key text, from_address cid
 
 REVOKE ALL ON PROCEDURE public.note_repeated_sign_up(IN taken_email_key text) FROM PUBLIC;
 GRANT ALL ON PROCEDURE public.note_repeated_sign_up(IN taken_email_key text) TO identity_app;
+
+GRANT SELECT,INSERT ON TABLE public.audit TO identity_app;
+GRANT SELECT ON TABLE public.audit TO identity_backup;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.departed_users TO identity_app;
 GRANT SELECT ON TABLE public.departed_users TO identity_backup;
@@ -384,6 +443,10 @@ GRANT SELECT ON TABLE public.outbox TO identity_backup;
 
 GRANT INSERT ON TABLE public.outbox_parked TO identity_relay;
 GRANT SELECT ON TABLE public.outbox_parked TO identity_backup;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.preferences TO identity_app;
+GRANT SELECT ON TABLE public.preferences TO identity_backup;
+GRANT SELECT ON TABLE public.preferences TO identity_readonly;
 
 GRANT SELECT ON TABLE public.schemaversions TO identity_app;
 

@@ -1,8 +1,10 @@
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Accounts;
+using OpenReadings.Identity.Audit;
 using OpenReadings.Identity.Keys;
 using OpenReadings.Identity.Logins;
 using OpenReadings.Identity.Passwords;
+using OpenReadings.Identity.Preferences;
 using OpenReadings.Identity.Tokens;
 
 var builder = WebApplication.CreateBuilder(args).AddChassis("identity");
@@ -33,9 +35,14 @@ ExchangeToken.Map(strangers);
 
 var people = app.MapGroup("/identity/v1").RequireAuthorization().WithTags("identity");
 SignOut.Map(people);
+ListLogins.Map(people);
+EndLogins.Map(people);
 ShowMe.Map(people);
 ChangeProfile.Map(people);
 ChangePassword.Map(people);
+ShowPreferences.Map(people);
+ChangePreferences.Map(people);
+ListEntries.Map(people);
 DeleteAccount.Map(people);
 
 return await app.ServeAsync();

@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
+using OpenReadings.Identity.Audit;
 using OpenReadings.Identity.Logins;
 using OpenReadings.Identity.Passwords;
 
@@ -36,11 +37,12 @@ public static class ChangePassword
         var changed = await db.ExecuteAsync(
             "update passwords set hash = @hash, changed_at = now() where hash = @was", new { hash, was });
         if (changed == 0) return Account.WrongPassword();        // it was changed meanwhile
-        await db.ExecuteAsync(
+        var ended = await db.ExecuteAsync(
             """
             update logins set ended_at = now(), ended_because = 'password-changed'
             where login_id is distinct from @current and ended_at is null
-            """, new { current = Guid.TryParse(user.Token.LoginId, out var loginId) ? loginId : (Guid?)null });
+            """, new { current = Entry.LoginOf(user) });
+        await db.NoteAsync(http, Entry.PasswordChanged, Entry.LoginOf(user), new { ended });
         await db.CommitAsync();
         return TypedResults.NoContent();
     }

@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
+using OpenReadings.Identity.Audit;
 
 namespace OpenReadings.Identity.Accounts;
 
@@ -31,7 +32,7 @@ public static class ChangeProfile
         .WithExample(request: """{"name": "Ada", "time_zone": "Europe/Ljubljana"}""", response: Account.Example);
 
     private static async Task<Results<Ok<Account>, ProblemHttpResult>> HandleAsync(
-        Request change, CurrentUser user, Database database, CancellationToken ct)
+        Request change, CurrentUser user, Database database, HttpContext http, CancellationToken ct)
     {
         ProblemItem[] broken =
             [.. ProfileRules.BrokenByName(change.Name), .. ProfileRules.BrokenByTimeZone(change.TimeZone)];
@@ -39,11 +40,13 @@ public static class ChangeProfile
             return Problems.Of(400, "validation-failed", "Some fields are not valid.", broken);
 
         await using var db = await database.BeginAsync(user, ct);
-        await db.ExecuteAsync(
+        var changed = await db.ExecuteAsync(
             """
             update accounts
             set name = case when @HasName then @Name else name end, time_zone = coalesce(@TimeZone, time_zone)
+            where (name, time_zone) is distinct from (case when @HasName then @Name else name end, coalesce(@TimeZone, time_zone))
             """, change);
+        if (changed > 0) await db.NoteAsync(http, Entry.ProfileChanged, Entry.LoginOf(user));
         var account = await db.FindAsync<Account>(Account.Select);
         await db.CommitAsync();
         return account is null ? Account.Gone() : TypedResults.Ok(account);

@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
+using OpenReadings.Identity.Audit;
 using OpenReadings.Identity.Tokens;
 
 namespace OpenReadings.Identity.Logins;
@@ -24,7 +25,7 @@ public static class RefreshLogin
         .WithExample(request: """{"refresh_token": "rt_7Jm0nU3f…"}""", response: LoginTokens.Example);
 
     private static async Task<Results<Ok<LoginTokens>, ProblemHttpResult>> HandleAsync(
-        Request request, Database database, TokenIssuer tokens, ILogger<LoginTokens> log, HttpResponse response,
+        Request request, Database database, TokenIssuer tokens, ILogger<LoginTokens> log, HttpContext http,
         CancellationToken ct)
     {
         var (presented, next) = (new RefreshToken(request.RefreshToken).Hash, RefreshToken.New());
@@ -44,7 +45,7 @@ public static class RefreshLogin
             where token_hash = @presented
             """, new { presented });
         if (found is null) return Refused();
-        if (found.IsUsed) return await EndAsync(db, family, log);
+        if (found.IsUsed) return await EndAsync(db, family, http, log);
         if (found.IsOver) return Refused();
 
         await db.ExecuteAsync(
@@ -53,12 +54,16 @@ public static class RefreshLogin
                 update refresh_tokens set used_at = now() where token_hash = @presented returning user_id, login_id),
             issued as (
                 insert into refresh_tokens (user_id, login_id, token_hash) select user_id, login_id, @next from used)
-            update logins set last_used_at = now() where login_id = @LoginId
-            """, new { presented, next = next.Hash, family.LoginId });
+            update logins set last_used_at = now(), address = @place::cidr, device = coalesce(@device, device) where login_id = @LoginId
+            """,
+            new
+            {
+                presented, next = next.Hash, family.LoginId, place = RateLimits.NetworkOf(http).ToString(), device = Device.Of(http.Request),
+            });
         await db.CommitAsync();
         var grant = new Grant(
             family.UserId, found.ClientId, TokenIssuer.People, found.Scope, family.LoginId, found.AuthenticatedAt);
-        return TypedResults.Ok(LoginTokens.Of(tokens, grant, next, response));
+        return TypedResults.Ok(LoginTokens.Of(tokens, grant, next, http.Response));
     }
 
     private static async Task<Family?> FamilyAsync(Database database, byte[] presented, CancellationToken ct)
@@ -68,13 +73,14 @@ public static class RefreshLogin
             "select user_id, login_id from find_refresh_token(@presented)", new { presented });
     }
 
-    private static async Task<ProblemHttpResult> EndAsync(UserTransaction db, Family family, ILogger log)
+    private static async Task<ProblemHttpResult> EndAsync(UserTransaction db, Family family, HttpContext http, ILogger log)
     {
-        await db.ExecuteAsync(
+        var ended = await db.ExecuteAsync(
             """
             update logins set ended_at = now(), ended_because = 'token-reused'
             where login_id = @LoginId and ended_at is null
             """, family);
+        if (ended > 0) await db.NoteAsync(http, Entry.TokenReused, family.LoginId);
         await db.CommitAsync();
         log.LogWarning(
             "A used refresh token came again: login {LoginId} of account {UserId} is ended",

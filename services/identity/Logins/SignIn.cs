@@ -3,6 +3,7 @@ using System.Net;
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Accounts;
+using OpenReadings.Identity.Audit;
 using OpenReadings.Identity.Passwords;
 using OpenReadings.Identity.Tokens;
 
@@ -39,6 +40,7 @@ public static class SignIn
         budget.Forgive(email.Key, place, isFamiliar);
 
         var hash = Argon2.IsOutdated(known.Hash) ? await passwords.HashAsync(login.Password, ct) : known.Hash;
+        var device = Device.Of(http.Request);
         var (loginId, next, now) = (Guid.CreateVersion7(), RefreshToken.New(), clock.GetUtcNow());
         await using var db = await database.BeginAsync(known.UserId, ct);
         if (hash != known.Hash)
@@ -50,8 +52,8 @@ public static class SignIn
             with proven as (
                 select user_id from passwords where hash = @hash for share),
             begun as (
-                insert into logins (user_id, login_id, client_id, scope, authenticated_at, expires_at)
-                select user_id, @loginId, @client, @scope, @now, @now + interval '90 days' from proven
+                insert into logins (user_id, login_id, client_id, scope, authenticated_at, expires_at, device, address)
+                select user_id, @loginId, @client, @scope, @now, @now + interval '90 days', @device, @place::cidr from proven
                 returning user_id, login_id)
             insert into refresh_tokens (user_id, login_id, token_hash)
             select user_id, login_id, @next from begun
@@ -59,6 +61,7 @@ public static class SignIn
             new
             {
                 hash, loginId, client = TokenIssuer.People, scope = TokenIssuer.PeoplesScope, now, next = next.Hash,
+                device, place = place.ToString(),
             });
         if (begun == 0) return Refused();
         await db.ExecuteAsync(
@@ -66,6 +69,7 @@ public static class SignIn
             insert into familiar_addresses (address) values (@place::cidr)
             on conflict (user_id, address) do update set last_used_at = now()
             """, new { place = place.ToString() });
+        await db.NoteAsync(http, Entry.SignedIn, loginId, new { device });
         await db.CommitAsync();
         var grant = new Grant(
             known.UserId, TokenIssuer.People, TokenIssuer.People, TokenIssuer.PeoplesScope, loginId, now);

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
+using OpenReadings.Identity.Audit;
 
 namespace OpenReadings.Identity.Logins;
 
@@ -11,16 +12,17 @@ public static class SignOut
         .WithSummary("Ends this login. The access token itself expires within ten minutes.");
 
     private static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(
-        CurrentUser user, Database database, CancellationToken ct)
+        CurrentUser user, Database database, HttpContext http, CancellationToken ct)
     {
-        if (!Guid.TryParseExact(user.Token.LoginId, "D", out var loginId))
+        if (Entry.LoginOf(user) is not { } loginId)
             return Problems.Of(404, "login-not-found", "This token does not follow from a login.");
         await using var db = await database.BeginAsync(user, ct);
-        await db.ExecuteAsync(
+        var ended = await db.ExecuteAsync(
             """
             update logins set ended_at = now(), ended_because = 'signed-out'
             where login_id = @loginId and ended_at is null
             """, new { loginId });
+        if (ended > 0) await db.NoteAsync(http, Entry.SignedOut, loginId);
         await db.CommitAsync();
         return TypedResults.NoContent();
     }

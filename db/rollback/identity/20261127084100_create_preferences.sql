@@ -1,0 +1,2 @@
+-- What is lost: everybody's preferences.
+drop table preferences;

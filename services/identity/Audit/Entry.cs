@@ -1,0 +1,30 @@
+using System.Text.Json;
+using OpenReadings.Chassis;
+
+namespace OpenReadings.Identity.Audit;
+
+/// <summary>What is worth telling a person about their account, written in the transaction that does it.</summary>
+public static class Entry
+{
+    public const string SignedIn = "signed-in", SignedOut = "signed-out", LoginEnded = "login-ended", LoginsEnded = "logins-ended", TokenReused = "token-reused",
+        PasswordChanged = "password-changed", ProfileChanged = "profile-changed", PreferencesChanged = "preferences-changed";
+
+    /// <param name="db">The person's transaction.</param>
+    /// <param name="http">Where it comes from.</param>
+    /// <param name="action">One of the above.</param>
+    /// <param name="loginId">By which login; null where there is none.</param>
+    /// <param name="details">What a reader would ask next. Never a secret, and nothing of anybody else.</param>
+    public static Task NoteAsync(this UserTransaction db, HttpContext http, string action, Guid? loginId, object? details = null) => db.ExecuteAsync(
+        """
+        insert into audit (entry_id, action, login_id, address, details)
+        values (@Id, @action, @loginId, @address::cidr, coalesce(@details::jsonb, '{}'))
+        """,
+        new
+        {
+            Id = Guid.CreateVersion7(), action, loginId, address = RateLimits.NetworkOf(http).ToString(),
+            details = details is null ? null : JsonSerializer.Serialize(details, Json.Options),
+        });
+
+    /// <summary>The login of an access token.</summary>
+    public static Guid? LoginOf(CurrentUser user) => Guid.TryParseExact(user.Token.LoginId, "D", out var loginId) ? loginId : null;
+}
