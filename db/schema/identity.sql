@@ -4,6 +4,16 @@ CREATE FUNCTION public.app_user_id() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN (NULLIF(current_setting('app.user_id'::text, true), ''::text))::uuid;
 
+CREATE FUNCTION public.find_api_key(presented_hash bytea) RETURNS TABLE(user_id uuid, key_id text, scope text, expires_at timestamp with time zone, is_good boolean)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    select k.user_id, k.key_id, k.scope, k.expires_at, k.ended_at is null and (k.expires_at is null or k.expires_at > now()) and a.disabled_at is null
+    from public.api_keys k
+    join public.accounts a using (user_id)
+    where k.hash = presented_hash;
+$$;
+
 CREATE TABLE public.accounts (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
     email text NOT NULL,
@@ -166,6 +176,23 @@ CREATE FUNCTION public.service_role(kind text) RETURNS name
     select regexp_replace(current_user, '_migrator$', '_' || kind)::name
 $_$;
 
+CREATE TABLE public.api_keys (
+    user_id uuid DEFAULT public.app_user_id() NOT NULL,
+    key_id text NOT NULL,
+    name text NOT NULL,
+    hash bytea NOT NULL,
+    scope text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    CONSTRAINT api_keys_hash_check CHECK ((length(hash) = 32)),
+    CONSTRAINT api_keys_key_id_check CHECK ((key_id ~ '^[0-9A-Za-z]{12}$'::text)),
+    CONSTRAINT api_keys_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 100)))
+);
+
+ALTER TABLE ONLY public.api_keys FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.audit (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
     entry_id uuid NOT NULL,
@@ -284,6 +311,12 @@ ALTER TABLE ONLY public.accounts
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (user_id);
 
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_hash_key UNIQUE (hash);
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_pkey PRIMARY KEY (user_id, key_id);
+
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (user_id, entry_id);
 
@@ -333,6 +366,9 @@ CREATE INDEX refresh_tokens_login ON public.refresh_tokens USING btree (user_id,
 
 CREATE UNIQUE INDEX schemaversions_scriptname ON public.schemaversions USING btree (scriptname);
 
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
 
@@ -353,6 +389,8 @@ ALTER TABLE ONLY public.refresh_tokens
 
 ALTER TABLE public.accounts ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.api_keys ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.audit ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.departed_users ENABLE ROW LEVEL SECURITY;
@@ -362,6 +400,8 @@ ALTER TABLE public.familiar_addresses ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.logins ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY own_rows ON public.accounts USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
+CREATE POLICY own_rows ON public.api_keys USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.audit USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
@@ -388,6 +428,9 @@ GRANT USAGE ON SCHEMA public TO identity_app;
 GRANT USAGE ON SCHEMA public TO identity_relay;
 GRANT USAGE ON SCHEMA public TO identity_backup;
 GRANT USAGE ON SCHEMA public TO identity_readonly;
+
+REVOKE ALL ON FUNCTION public.find_api_key(presented_hash bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.find_api_key(presented_hash bytea) TO identity_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.accounts TO identity_app;
 GRANT SELECT ON TABLE public.accounts TO identity_backup;
@@ -426,6 +469,9 @@ GRANT ALL ON FUNCTION public.is_familiar(wanted_email_key text, from_address cid
 
 REVOKE ALL ON PROCEDURE public.note_repeated_sign_up(IN taken_email_key text) FROM PUBLIC;
 GRANT ALL ON PROCEDURE public.note_repeated_sign_up(IN taken_email_key text) TO identity_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.api_keys TO identity_app;
+GRANT SELECT ON TABLE public.api_keys TO identity_backup;
 
 GRANT SELECT,INSERT ON TABLE public.audit TO identity_app;
 GRANT SELECT ON TABLE public.audit TO identity_backup;

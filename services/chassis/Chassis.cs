@@ -63,6 +63,8 @@ public static class ServiceChassis
         services.AddOutgoing("jwks", new Uri(Required("Identity:Jwks")));
         services.AddSingleton(provider => new JwksCache(provider.GetRequiredService<IHttpClientFactory>().CreateClient("jwks"),
             new Uri(Required("Identity:Jwks")), provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(provider => new ApiKeys(provider.GetRequiredService<IHttpClientFactory>().CreateClient("jwks"),
+            new Uri(new Uri(Required("Identity:Jwks")), "../v1/api-keys/introspect"), provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton(provider => new TokenVerifier(
             provider.GetRequiredService<JwksCache>(), Required("Identity:Issuer"), service, provider.GetRequiredService<TimeProvider>()));
         // Not AddAuthentication: it would begin to keep cookie keys in the home folder, which nothing here needs.

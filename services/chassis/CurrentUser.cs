@@ -25,9 +25,9 @@ public readonly record struct CurrentUser(VerifiedToken Token)
         context.Features.Get<VerifiedToken>() ?? throw new InvalidOperationException("The route does not require authorization."));
 }
 
-/// <summary>Reads the bearer token, and answers 401 with the reason as RFC 6750 says.</summary>
+/// <summary>Reads the bearer token or the API key, and answers 401 with the reason as RFC 6750 says.</summary>
 internal sealed class BearerHandler(
-    IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, TokenVerifier verifier)
+    IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, TokenVerifier verifier, ApiKeys keys)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
 {
     public const string SchemeName = "Bearer";
@@ -35,9 +35,15 @@ internal sealed class BearerHandler(
 
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
+        VerifiedToken? token;
         var header = Request.Headers.Authorization.ToString();
-        if (!header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)) return AuthenticateResult.NoResult();
-        (var token, refusal) = await verifier.VerifyAsync(header["Bearer ".Length..].Trim(), Context.RequestAborted);
+        if (ApiKeys.Of(Request) is { } key)
+        {
+            token = await keys.VerifyAsync(key, Context.RequestAborted);
+            refusal = "The API key is malformed, unknown, expired or ended.";
+        }
+        else if (header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)) (token, refusal) = await verifier.VerifyAsync(header["Bearer ".Length..].Trim(), Context.RequestAborted);
+        else return AuthenticateResult.NoResult();
         if (token is null) return AuthenticateResult.Fail(refusal!);
         Context.Features.Set(token);
         var person = new ClaimsPrincipal(new ClaimsIdentity([new("sub", token.Subject.ToString())], SchemeName));
@@ -67,4 +73,10 @@ public static class Scopes
             http.Response.Headers.WWWAuthenticate = $"Bearer error=\"insufficient_scope\", scope=\"{scope}\"";
             return Problems.Of(403, "insufficient-scope", $"The token lacks the scope {scope}.");
         });
+
+    /// <summary>Only for a person who signed in: neither for an API key nor for a service that acts for somebody.</summary>
+    public static TBuilder RequireLogin<TBuilder>(this TBuilder builder) where TBuilder : IEndpointConventionBuilder =>
+        builder.AddEndpointFilter(async (context, next) => CurrentUser.Of(context.HttpContext).Token.LoginId is null
+            ? Problems.Of(403, "login-required", "This is for a person who has signed in, and not for a key.")
+            : await next(context));
 }

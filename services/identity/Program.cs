@@ -1,5 +1,6 @@
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Accounts;
+using OpenReadings.Identity.ApiKeys;
 using OpenReadings.Identity.Audit;
 using OpenReadings.Identity.Keys;
 using OpenReadings.Identity.Logins;
@@ -33,7 +34,11 @@ SignIn.Map(strangers);
 RefreshLogin.Map(strangers);
 ExchangeToken.Map(strangers);
 
-var people = app.MapGroup("/identity/v1").RequireAuthorization().WithTags("identity");
+// Not among the sensitive ones: there is nothing to guess, and services ask for everybody from one address.
+IntrospectKey.Map(app.MapGroup("/identity/v1").WithTags("identity"));
+
+// Who somebody is, is changed by them alone: a key opens readings, and none of this.
+var people = app.MapGroup("/identity/v1").RequireAuthorization().RequireLogin().WithTags("identity");
 SignOut.Map(people);
 ListLogins.Map(people);
 EndLogins.Map(people);
@@ -43,6 +48,9 @@ ChangePassword.Map(people);
 ShowPreferences.Map(people);
 ChangePreferences.Map(people);
 ListEntries.Map(people);
+MakeKey.Map(people);
+ListKeys.Map(people);
+EndKey.Map(people);
 DeleteAccount.Map(people);
 
 return await app.ServeAsync();

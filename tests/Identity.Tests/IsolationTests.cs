@@ -50,7 +50,7 @@ public sealed class IsolationTests(IdentityService service)
     {
         var readable = await service.SqlAsync<string>(
             """
-            select t from unnest(array['passwords', 'refresh_tokens', 'signing_keys', 'audit']) t
+            select t from unnest(array['passwords', 'refresh_tokens', 'signing_keys', 'audit', 'api_keys']) t
             where has_table_privilege('identity_readonly', t, 'select')
             """);
         Assert.Empty(readable);
@@ -88,7 +88,7 @@ public sealed class IsolationTests(IdentityService service)
         [
             "GET /identity/.well-known/openid-configuration", "GET /identity/.well-known/jwks.json",
             "POST /identity/v1/accounts", "POST /identity/v1/logins", "POST /identity/v1/logins/refresh",
-            "POST /identity/v1/tokens", "GET /livez", "GET /readyz", "GET /startupz",
+            "POST /identity/v1/tokens", "POST /identity/v1/api-keys/introspect", "GET /livez", "GET /readyz", "GET /startupz",
         ];
         foreach (var (method, route) in service.Routes())
         {
@@ -123,11 +123,13 @@ public sealed class IsolationTests(IdentityService service)
         bob.Password = "Not-for-any-log-bob-1";
         await service.SqlAsync("delete from accounts where user_id = @AccountId", new { bob.AccountId });
         using var made = await service.PostAsync("accounts", new { email = bob.Email, password = bob.Password });
+        using (var key = await ada.Http.PostAsJsonAsync("/identity/v1/me/api-keys", new { name = "Hers", scopes = new[] { "readings:read" } }, Ct)) key.EnsureSuccessStatusCode();
+        var keyId = (await service.SqlAsync<string>("select key_id from api_keys where user_id = @AccountId", new { ada.AccountId })).Single();
         var (mine, login) = (await RowsOfAsync(ada), (await service.SqlAsync<Guid>("select login_id from logins where user_id = @AccountId", new { ada.AccountId })).Single());
         foreach (var (method, route) in service.Routes())
         {
             await bob.SignInAsync();
-            var path = "/" + route.RoutePattern.RawText!.TrimStart('/').Replace("{loginId:guid}", $"{login}", StringComparison.Ordinal);
+            var path = "/" + route.RoutePattern.RawText!.TrimStart('/').Replace("{loginId:guid}", $"{login}", StringComparison.Ordinal).Replace("{keyId}", keyId, StringComparison.Ordinal);
             using var request = new HttpRequestMessage(new HttpMethod(method), path);
             if (method != "GET")
                 request.Content = JsonContent.Create(new

@@ -12,23 +12,23 @@ public sealed class LoginListTests(IdentityService service)
     public async Task A_person_sees_on_what_from_where_and_when_they_are_signed_in()
     {
         var ada = await Person.SignedUpAsync(service);
-        var phone = await SignInAsync(ada, "Phone/1.0\t(a\u0007b)", "203.0.113.7");
+        var phone = await SignInAsync(ada, "Phone/1.0\t(a\u0007b)", "192.0.2.41");
         var laptop = await SignInAsync(ada, "Laptop/2.0", "2001:db8:1:2:3:4:5:6");
 
         var logins = await LoginsAsync(laptop);
         Assert.Equal(2, logins.Count);
         var (current, other) = (logins.Single(login => login.GetProperty("is_current").GetBoolean()), logins.Single(login => !login.GetProperty("is_current").GetBoolean()));
         Assert.Equal(("Laptop/2.0", "2001:db8:1:2::/64"), (current.GetProperty("device").GetString(), current.GetProperty("address").GetString()));
-        Assert.Equal(("Phone/1.0(ab)", "203.0.113.7/32"), (other.GetProperty("device").GetString(), other.GetProperty("address").GetString()));
+        Assert.Equal(("Phone/1.0(ab)", "192.0.2.41/32"), (other.GetProperty("device").GetString(), other.GetProperty("address").GetString()));
 
         // A refresh from elsewhere is seen.
         var was = other.GetProperty("last_used_at").GetDateTimeOffset();
         using var moved = service.Anonymous();
-        moved.DefaultRequestHeaders.Add("X-Forwarded-For", "198.51.100.9");
+        moved.DefaultRequestHeaders.Add("X-Forwarded-For", "192.0.2.42");
         using var refreshed = await moved.PostAsJsonAsync("/identity/v1/logins/refresh", new { refresh_token = phone.RefreshToken }, Ct);
         Assert.Equal(OK, refreshed.StatusCode);
         var seen = (await LoginsAsync(laptop)).Single(login => !login.GetProperty("is_current").GetBoolean());
-        Assert.Equal("198.51.100.9/32", seen.GetProperty("address").GetString());
+        Assert.Equal("192.0.2.42/32", seen.GetProperty("address").GetString());
         Assert.Equal("Phone/1.0(ab)", seen.GetProperty("device").GetString());
         Assert.True(seen.GetProperty("last_used_at").GetDateTimeOffset() > was);
     }
@@ -37,7 +37,7 @@ public sealed class LoginListTests(IdentityService service)
     public async Task A_login_elsewhere_is_ended_once_and_another_persons_not_at_all()
     {
         var (ada, bob) = (await Person.SignedUpAsync(service), await Person.SignedInAsync(service));
-        Tokens lost = await SignInAsync(ada, "Lost", "203.0.113.7"), mine = await SignInAsync(ada, "Mine", "203.0.113.7");
+        Tokens lost = await SignInAsync(ada, "Lost", "192.0.2.41"), mine = await SignInAsync(ada, "Mine", "192.0.2.41");
         var id = (await LoginsAsync(mine)).Single(login => login.GetProperty("device").GetString() == "Lost").GetProperty("login_id").GetGuid();
 
         await bob.Http.DeleteAsync($"/identity/v1/me/logins/{id}", Ct).RefusedAsync(NotFound, "login-not-found");
@@ -52,8 +52,8 @@ public sealed class LoginListTests(IdentityService service)
     public async Task All_others_are_ended_and_the_one_that_asks_goes_on()
     {
         var ada = await Person.SignedUpAsync(service);
-        var others = await Task.WhenAll(Enumerable.Range(0, 3).Select(i => SignInAsync(ada, $"Other {i}", "203.0.113.7")));
-        var mine = await SignInAsync(ada, "Mine", "203.0.113.7");
+        var others = await Task.WhenAll(Enumerable.Range(0, 3).Select(i => SignInAsync(ada, $"Other {i}", "192.0.2.41")));
+        var mine = await SignInAsync(ada, "Mine", "192.0.2.41");
         using var ended = await service.WithToken(mine.AccessToken).DeleteAsync("/identity/v1/me/logins", Ct);
         Assert.Equal(3, (await ended.JsonAsync()).GetProperty("ended").GetInt32());
         foreach (var other in others) await service.RefreshAsync(other.RefreshToken).RefusedAsync(Unauthorized, "invalid-refresh-token");

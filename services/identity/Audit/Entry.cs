@@ -7,7 +7,8 @@ namespace OpenReadings.Identity.Audit;
 public static class Entry
 {
     public const string SignedIn = "signed-in", SignedOut = "signed-out", LoginEnded = "login-ended", LoginsEnded = "logins-ended", TokenReused = "token-reused",
-        PasswordChanged = "password-changed", ProfileChanged = "profile-changed", PreferencesChanged = "preferences-changed";
+        PasswordChanged = "password-changed", ProfileChanged = "profile-changed", PreferencesChanged = "preferences-changed", ApiKeyMade = "api-key-made",
+        ApiKeyRotated = "api-key-rotated", ApiKeyEnded = "api-key-ended";
 
     /// <param name="db">The person's transaction.</param>
     /// <param name="http">Where it comes from.</param>

@@ -1,0 +1,106 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Text;
+using System.Text.Json;
+using OpenReadings.Support;
+
+namespace OpenReadings.Journeys;
+
+/// <summary>A gadget that cannot sign in: its key at the services, as it can send it, until it is ended.</summary>
+public sealed class ApiKeyTests(RunningPlatform platform)
+{
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_gadget_writes_with_its_key_sent_as_it_can_and_no_more_than_it_may()
+    {
+        var ada = await platform.SignUpAsync();
+        var source = Guid.CreateVersion7();
+        (await ada.Http.PutAsJsonAsync($"/readings/v1/sources/{source}", new { name = "Scale", kind = "scale", metrics = new { weight = new { unit = "kg", type = "weight" } } }, Ct)).EnsureSuccessStatusCode();
+        var key = (await MadeAsync(ada, "readings:write")).GetProperty("key").GetString()!;
+        (string Name, string Value)[] forms =
+        [
+            ("Authorization", $"Bearer {key}"), ("Authorization", $"Token {key}"), ("Authorization", $"token {key}"), ("X-API-Key", key),
+            ("Authorization", $"Basic {Convert.ToBase64String(Encoding.UTF8.GetBytes($"scale:{key}"))}"), ("Authorization", $"Basic {Convert.ToBase64String(Encoding.UTF8.GetBytes($":{key}"))}"),
+        ];
+        foreach (var ((name, value), minute) in forms.Select((form, minute) => (form, minute)))
+        {
+            using var http = platform.Anonymous();
+            http.DefaultRequestHeaders.TryAddWithoutValidation(name, value);
+            using var stored = await http.PostAsJsonAsync($"/readings/v1/sources/{source}/readings", new { readings = new[] { new { at = $"2026-03-29T08:{minute:00}:00+02:00", values = new { weight = 71.5 } } } }, Ct);
+            Assert.True(stored.StatusCode == HttpStatusCode.OK, $"{name} {minute}: {await stored.Content.ReadAsStringAsync(Ct)}");
+            Assert.Equal(1, (await stored.Content.ReadFromJsonAsync<JsonElement>(Ct)).GetProperty("stored").GetInt32());
+            // What its scope does not say it does not open, anywhere.
+            foreach (var path in new[] { $"/readings/v1/sources/{source}/latest?metric=weight", "/readings/v1/sources", "/sync/v1/imports", "/identity/v1/me", "/identity/v1/me/api-keys" })
+                Assert.Equal(HttpStatusCode.Forbidden, (await http.GetAsync(path, Ct)).StatusCode);
+        }
+        var wrong = key[..^1] + (key[^1] == '0' ? '1' : '0');
+        foreach (var bad in new[] { wrong, "or_", key + "0" })
+        {
+            using var http = platform.Anonymous();
+            http.DefaultRequestHeaders.TryAddWithoutValidation("X-API-Key", bad);
+            using var refused = await http.GetAsync("/readings/v1/sources", Ct);
+            Assert.Equal(HttpStatusCode.Unauthorized, refused.StatusCode);
+            Assert.DoesNotContain(bad + "\"", await refused.Content.ReadAsStringAsync(Ct), StringComparison.Ordinal);
+        }
+        Assert.All(platform.Services.Values, service => Assert.DoesNotContain(service.Lines, line => line.Contains("or_live_", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task A_key_that_was_ended_opens_nothing_in_any_service_a_second_later()
+    {
+        var ada = await platform.SignUpAsync();
+        var made = await MadeAsync(ada, "readings:read", "sync:read");
+        using var gadget = platform.Anonymous();
+        gadget.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", made.GetProperty("key").GetString());
+        string[] paths = ["/readings/v1/sources", "/sync/v1/imports"];
+        foreach (var path in paths) Assert.Equal(HttpStatusCode.OK, (await gadget.GetAsync(path, Ct)).StatusCode);
+
+        (await ada.Http.DeleteAsync($"/identity/v1/me/api-keys/{made.GetProperty("key_id").GetString()}", Ct)).EnsureSuccessStatusCode();
+        var since = Stopwatch.StartNew();
+        foreach (var path in paths)
+        {
+            // Asked for over and over, so that nothing is fresh because nobody asked.
+            HttpStatusCode status;
+            var asked = TimeSpan.Zero;
+            do
+            {
+                asked = since.Elapsed;
+                status = (await gadget.GetAsync(path, Ct)).StatusCode;
+            }
+            while (status == HttpStatusCode.OK && asked < TimeSpan.FromSeconds(10));
+            Assert.Equal(HttpStatusCode.Unauthorized, status);
+        }
+        // The last OK was asked for less than a second after the end: what was remembered then was a second old at most.
+        Assert.True(since.Elapsed < TimeSpan.FromSeconds(5), $"{since.Elapsed}");
+    }
+
+    [Fact]
+    public async Task While_identity_is_away_a_key_is_put_off_and_not_refused()
+    {
+        var ada = await platform.SignUpAsync();
+        var made = await MadeAsync(ada, "readings:read");
+        using var gadget = platform.Anonymous();
+        gadget.DefaultRequestHeaders.Add("X-API-Key", made.GetProperty("key").GetString());
+        await platform.Services["identity"].KillAsync();
+        try
+        {
+            using var answer = await gadget.GetAsync("/readings/v1/sources", Ct);
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
+        }
+        finally
+        {
+            await platform.Services["identity"].StartAsync();
+        }
+        await PersonTests.UntilAsync(async () => (await gadget.GetAsync("/readings/v1/sources", Ct)).StatusCode == HttpStatusCode.OK);
+    }
+
+    private static async Task<JsonElement> MadeAsync(RunningPlatform.Person person, params string[] scopes)
+    {
+        using var made = await person.Http.PostAsJsonAsync("/identity/v1/me/api-keys", new { name = "Gadget", scopes }, Ct);
+        Assert.Equal(HttpStatusCode.Created, made.StatusCode);
+        return await made.Content.ReadFromJsonAsync<JsonElement>(Ct);
+    }
+}
