@@ -82,7 +82,8 @@ public sealed class LimitTests(ReadingsService service)
         await Assert.ThrowsAsync<PostgresException>(() => forget.HandleAsync(departed, received, Ct));
         Assert.Equal([4], await service.TruthAsync<int>("select count(*)::int from readings where series_id = @series", new { series }));
 
-        await service.TruthAsync<int>($"drop function break_{series} cascade");
+        // Not dropped: that would lock readings and its partitions against the other tests, in another order than theirs.
+        await service.TruthAsync<int>($"create or replace function break_{series}() returns trigger language plpgsql as $$ begin return old; end $$");
         await forget.HandleAsync(departed, received, Ct);
         foreach (var table in new[] { "readings", "readings_hour", "readings_day" })
             Assert.Empty(await service.TruthAsync<int>($"select 1 from {table} where series_id = @series", new { series }));
