@@ -18,6 +18,7 @@ public sealed class PreferenceTests(IdentityService service)
         var after = await ChangedAsync(ada, """{"units": null, "theme": "dark", "week_start": "sunday", "custom": {"org.example/chart": {"days": []}, "b": null}}""");
         Same("""{"language": "de-AT", "theme": "dark", "week_start": "sunday", "custom": {"org.example/chart": {"days": []}}}""", after);
         Same(after.GetRawText(), await ShowAsync(ada));
+        Same("""{"custom": {"a": "\\u0000 in words"}}""", await ChangedAsync(await Person.SignedInAsync(service), """{"custom": {"a": "\\u0000 in words"}}"""));
         Same("""{"language": "de-AT", "theme": "dark", "week_start": "sunday"}""", await ChangedAsync(ada, """{"custom": null}"""));
         Assert.Equal("{}", (await ShowAsync(await Person.SignedInAsync(service))).GetRawText());
     }
@@ -36,6 +37,9 @@ public sealed class PreferenceTests(IdentityService service)
     [InlineData("""{"custom": {"a b": 3}}""", "/custom/a b", "invalid-key")]
     [InlineData("""{"custom": {"": 3}}""", "/custom/", "invalid-key")]
     [InlineData("""{"custom": {"a": "\u0000"}}""", "/custom/a", "invalid-value")]
+    [InlineData("""{"custom": {"a": ["\ud800"]}}""", "/custom/a", "invalid-value")]
+    [InlineData("""{"theme": "\ud800"}""", "/theme", "invalid-choice")]
+    [InlineData("""{"language": "\udfff"}""", "/language", "invalid-language")]
     public async Task What_is_no_preference_is_named_and_nothing_of_it_is_kept(string change, string pointer, string type)
     {
         var ada = await Person.SignedInAsync(service);
@@ -43,6 +47,18 @@ public sealed class PreferenceTests(IdentityService service)
         var problem = await PatchAsync(ada, change).RefusedAsync(BadRequest, "validation-failed");
         Assert.Equal((pointer, type), (Assert.Single(problem.Errors!).Pointer, problem.Errors![0].Type));
         Same("""{"theme": "light"}""", await ShowAsync(ada));
+    }
+
+    [Theory]
+    [InlineData("""{"\ud800": 1}""")]
+    [InlineData("""{"custom": {"\ud800": 1}}""")]
+    [InlineData("""{"custom": {"a": {"\ud800": 1}}}""")]
+    [InlineData("""{"theme": "light", "theme": "dark"}""")]
+    [InlineData("""{"custom": {"a": 1e999999}}""")]
+    public async Task What_no_text_or_number_can_be_is_the_callers_fault(string change)
+    {
+        using var response = await PatchAsync(await Person.SignedInAsync(service), change);
+        Assert.Equal(BadRequest, response.StatusCode);
     }
 
     [Fact]

@@ -33,7 +33,7 @@ internal sealed class Platform(HttpClient http)
 
     /// <summary>
     /// Refuses any platform that is not one of this machine alone. Being on loopback is not enough, a tunnel is that too: it must
-    /// call itself so, and what calls itself 127.0.0.1 can sign nobody in from anywhere else.
+    /// call itself so, in the issuer of its tokens, which everybody who serves others sets (decision 0038).
     /// </summary>
     public async Task RefuseProductionAsync(CancellationToken ct)
     {

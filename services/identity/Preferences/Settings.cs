@@ -42,9 +42,9 @@ public static partial class Settings
             }
             else if (name is not "language" && !Choices.ContainsKey(name)) yield return new($"/{Escaped(name)}", "unknown-preference", "There is no such preference. What is a program's own goes under 'custom'.");
             else if (value.ValueKind is JsonValueKind.Null) { }
-            else if (name == "language" && !(value.ValueKind == JsonValueKind.String && Language().IsMatch(value.GetString()!)))
+            else if (name == "language" && !(TextOf(value) is { } tag && Language().IsMatch(tag)))
                 yield return new("/language", "invalid-language", "The language is a tag as of BCP 47, such as de-AT.");
-            else if (Choices.TryGetValue(name, out var choices) && !(value.ValueKind == JsonValueKind.String && choices.Contains(value.GetString())))
+            else if (Choices.TryGetValue(name, out var choices) && !choices.Contains(TextOf(value)))
                 yield return new($"/{name}", "invalid-choice", $"It is one of {string.Join(", ", choices)}.");
         }
     }
@@ -61,7 +61,7 @@ public static partial class Settings
         {
             if (!Key().IsMatch(field.Name)) yield return new($"/custom/{Escaped(field.Name)}", "invalid-key", "A key is 1 to 100 letters, digits and any of . _ - /.");
             else if (Encoding.UTF8.GetByteCount(field.Value.GetRawText()) > LongestValue) yield return new($"/custom/{Escaped(field.Name)}", "value-too-large", $"A value has at most {LongestValue} bytes.");
-            else if (field.Value.GetRawText().Contains("\\u0000", StringComparison.Ordinal)) yield return new($"/custom/{Escaped(field.Name)}", "invalid-value", "U+0000 cannot be kept.");
+            else if (!CanBeKept(field.Value)) yield return new($"/custom/{Escaped(field.Name)}", "invalid-value", "A text in it holds U+0000 or half a surrogate pair, which cannot be kept.");
         }
     }
 
@@ -91,6 +91,27 @@ public static partial class Settings
         (settings["custom"] as JsonObject)?.Count > MostCustom ? new("/custom", "too-many-keys", string.Create(CultureInfo.InvariantCulture, $"There are more than {MostCustom} keys."))
         : Encoding.UTF8.GetByteCount(settings.ToJsonString()) > Largest ? new("/custom", "too-large", string.Create(CultureInfo.InvariantCulture, $"Preferences have at most {Largest} bytes."))
         : null;
+
+    private static bool CanBeKept(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.String => TextOf(value)?.Contains('\0') == false,
+        JsonValueKind.Array => value.EnumerateArray().All(CanBeKept),
+        JsonValueKind.Object => value.EnumerateObject().All(field => !field.Name.Contains('\0') && CanBeKept(field.Value)),
+        _ => true,
+    };
+
+    // JSON may escape half of a surrogate pair, and then there is no text.
+    private static string? TextOf(JsonElement value)
+    {
+        try
+        {
+            return value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+        }
+        catch (InvalidOperationException)
+        {
+            return null;
+        }
+    }
 
     private static string Escaped(string name) => name.Replace("~", "~0", StringComparison.Ordinal).Replace("/", "~1", StringComparison.Ordinal);
 

@@ -115,6 +115,10 @@ public sealed partial class OverlayTests
     }
 
     [Fact]
+    public async Task What_others_can_reach_does_not_call_itself_this_machine() =>
+        Assert.Contains(Rules.Of(await Overlay.ReadAsync("dev") with { Name = "prod" }, await Made), complaint => complaint.EndsWith("has an issuer of this machine.", StringComparison.Ordinal));
+
+    [Fact]
     public async Task The_network_lets_through_what_is_needed_and_nothing_else()
     {
         var overlay = await Overlay.ReadAsync("dev");

@@ -131,6 +131,9 @@ internal static partial class Rules
 
     private static IEnumerable<string> OfSecrets(Overlay overlay)
     {
+        // ./dev seed makes people up where the issuer is this machine: what others can reach must not call itself that.
+        foreach (var settings in overlay.All<V1ConfigMap>().Where(map => map.Data?.ContainsKey("Identity__Issuer") == true))
+            if (overlay.Name != "dev" && new Uri(settings.Data["Identity__Issuer"]).IsLoopback) yield return $"ConfigMap/{settings.Metadata.Name} has an issuer of this machine.";
         foreach (var secret in overlay.All<V1Secret>()) yield return $"Secret/{secret.Metadata.Name} is in the manifests.";
         foreach (var one in overlay.Objects.Where(one => one is not V1Namespace && one.Metadata.NamespaceProperty != "openreadings")) yield return $"{one.Kind}/{one.Metadata.Name} is in no namespace of ours.";
     }
