@@ -17,6 +17,7 @@ builder.Services.AddSingleton<TokenIssuer>();
 builder.Services.AddSingleton<KnownClients>().AddSingleton<RateLimits.IProveClients>(services =>
     services.GetRequiredService<KnownClients>());
 builder.Services.AddSingleton<SignInBudget>();
+builder.Services.AddSingleton<Credentials>();
 builder.Services.AddSingleton<KeyRing>();
 builder.Services.AddHostedService(services => services.GetRequiredService<KeyRing>());
 builder.Services.AddSingleton<ForgetOldLogins>();

@@ -1,0 +1,52 @@
+using System.Net;
+using Microsoft.AspNetCore.Http.HttpResults;
+using OpenReadings.Chassis;
+using OpenReadings.Identity.Accounts;
+using OpenReadings.Identity.Passwords;
+
+namespace OpenReadings.Identity.Logins;
+
+/// <summary>Somebody who has just proved who they are.</summary>
+/// <param name="UserId">Whose rows follow.</param>
+/// <param name="Hash">Of the password that was checked: what follows from it holds only while the password is this one.</param>
+public sealed record ProvenPerson(Guid UserId, string Hash);
+
+/// <summary>
+/// Checks an e-mail address and a password, for programs and for pages. Tries are limited by address and place, whether anybody has that
+/// address or not. Whether the address is unknown, the password wrong or the account disabled: the same work is done and the same answer given.
+/// </summary>
+public sealed class Credentials(Database database, PasswordHasher passwords, SignInBudget budget)
+{
+    private sealed record Known(Guid UserId, string Hash, bool IsDisabled);
+
+    public async Task<(ProvenPerson? Person, ProblemHttpResult? Refusal)> CheckAsync(string given, string password, HttpContext http, CancellationToken ct)
+    {
+        if (!EmailAddress.TryParse(given, out var email)) email = new EmailAddress("", "");
+        var place = RateLimits.NetworkOf(http);
+        var (known, isFamiliar) = await FindAsync(email, place, ct);
+        if (budget.Take(email.Key, place, isFamiliar) is { } wait) return (null, SignInBudget.Refuse(http, wait));
+        var isRight = await passwords.IsRightAsync(known?.Hash, password, ct);
+        if (!isRight || known is null or { IsDisabled: true }) return (null, Refused());
+        budget.Forgive(email.Key, place, isFamiliar);
+
+        if (!Argon2.IsOutdated(known.Hash)) return (new(known.UserId, known.Hash), null);
+        var hash = await passwords.HashAsync(password, ct);
+        await using var db = await database.BeginAsync(known.UserId, ct);
+        var isReplaced = await db.ExecuteAsync("update passwords set hash = @hash where hash = @was", new { hash, was = known.Hash }) == 1;
+        await db.CommitAsync();
+        return (new(known.UserId, isReplaced ? hash : known.Hash), null);
+    }
+
+    public static ProblemHttpResult Refused() =>
+        Problems.Of(401, "invalid-credentials", "The e-mail address or the password is wrong.");
+
+    private async Task<(Known? Known, bool IsFamiliar)> FindAsync(EmailAddress email, IPNetwork place, CancellationToken ct)
+    {
+        // Disposed before the hashing: nobody holds a connection while they wait for a core.
+        await using var db = await database.BeginUnownedAsync(ct);
+        var known = await db.FindAsync<Known>(
+            "select user_id, hash, is_disabled from find_password(@Key)", new { email.Key });
+        return (known, await db.ScalarAsync<bool>(
+            "select is_familiar(@Key, @place::cidr)", new { email.Key, place = place.ToString() }));
+    }
+}

@@ -1,0 +1,30 @@
+using OpenReadings.Chassis;
+using OpenReadings.Identity.Audit;
+
+namespace OpenReadings.Identity.Logins;
+
+/// <summary>Begins the login of somebody who has proved who they are. What keeps it going, a refresh token or a cookie, is the caller's to add.</summary>
+public static class NewLogin
+{
+    /// <summary>The login's id; null where the password is not any more the one that was checked: a login must not slip in behind a change of password.</summary>
+    public static async Task<Guid?> BeginAsync(UserTransaction db, HttpContext http, ProvenPerson person, string client, string scope, DateTimeOffset now)
+    {
+        var (loginId, device, place) = (Guid.CreateVersion7(), Device.Of(http.Request), RateLimits.NetworkOf(http).ToString());
+        var begun = await db.ExecuteAsync(
+            """
+            with proven as (
+                select user_id from passwords where hash = @Hash for share)
+            insert into logins (user_id, login_id, client_id, scope, authenticated_at, expires_at, device, address)
+            select user_id, @loginId, @client, @scope, @now, @now + interval '90 days', @device, @place::cidr from proven
+            """,
+            new { person.Hash, loginId, client, scope, now, device, place });
+        if (begun == 0) return null;
+        await db.ExecuteAsync(
+            """
+            insert into familiar_addresses (address) values (@place::cidr)
+            on conflict (user_id, address) do update set last_used_at = now()
+            """, new { place });
+        await db.NoteAsync(http, Entry.SignedIn, loginId, new { device });
+        return loginId;
+    }
+}
