@@ -67,7 +67,7 @@ public sealed class ApiKeys(HttpClient identity, Uri introspection, TimeProvider
             using var answer = await identity.PostAsJsonAsync(introspection, new { ApiKey = key }, Json.Options, limit.Token);
             if (answer.StatusCode == HttpStatusCode.OK && await answer.Content.ReadFromJsonAsync<Introspection>(Json.Options, limit.Token) is { } said)
                 return said is { Active: true, Sub: { } person, Scope: { } scope }
-                    ? new VerifiedToken(person, $"api-key:{said.KeyId}", null, null, scope.Split(' ', StringSplitOptions.RemoveEmptyEntries), said.ExpiresAt ?? DateTimeOffset.MaxValue, "api-key")
+                    ? new VerifiedToken(person, $"api-key:{said.KeyId}", null, null, scope.Split(' ', StringSplitOptions.RemoveEmptyEntries), clock.GetUtcNow(), said.ExpiresAt ?? DateTimeOffset.MaxValue, "api-key")
                     : null;
         }
         catch (Exception e) when (!ct.IsCancellationRequested && e is HttpRequestException or OperationCanceledException or JsonException or Polly.ExecutionRejectedException) { }

@@ -65,6 +65,11 @@ public static class ServiceChassis
             new Uri(Required("Identity:Jwks")), provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton(provider => new ApiKeys(provider.GetRequiredService<IHttpClientFactory>().CreateClient("jwks"),
             new Uri(new Uri(Required("Identity:Jwks")), "../v1/api-keys/introspect"), provider.GetRequiredService<TimeProvider>()));
+        // Without the pipeline of outgoing calls: the next question is the retry.
+        services.AddHttpClient("revocations");
+        services.AddSingleton(provider => new Revocations(provider.GetRequiredService<IHttpClientFactory>().CreateClient("revocations"),
+            new Uri(new Uri(Required("Identity:Jwks")), "../v1/revocations"), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<Revocations>>()));
+        services.AddHostedService(provider => provider.GetRequiredService<Revocations>());
         services.AddSingleton(provider => new TokenVerifier(
             provider.GetRequiredService<JwksCache>(), Required("Identity:Issuer"), service, provider.GetRequiredService<TimeProvider>()));
         // Not AddAuthentication: it would begin to keep cookie keys in the home folder, which nothing here needs.

@@ -27,7 +27,7 @@ public readonly record struct CurrentUser(VerifiedToken Token)
 
 /// <summary>Reads the bearer token or the API key, and answers 401 with the reason as RFC 6750 says.</summary>
 internal sealed class BearerHandler(
-    IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, TokenVerifier verifier, ApiKeys keys)
+    IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, TokenVerifier verifier, ApiKeys keys, Revocations revocations)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
 {
     public const string SchemeName = "Bearer";
@@ -44,6 +44,7 @@ internal sealed class BearerHandler(
         }
         else if (header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)) (token, refusal) = await verifier.VerifyAsync(header["Bearer ".Length..].Trim(), Context.RequestAborted);
         else return AuthenticateResult.NoResult();
+        if (token is not null && revocations.Refuse(token)) (token, refusal) = (null, "The login of this token, or its account, has ended.");
         if (token is null) return AuthenticateResult.Fail(refusal!);
         Context.Features.Set(token);
         var person = new ClaimsPrincipal(new ClaimsIdentity([new("sub", token.Subject.ToString())], SchemeName));
@@ -74,9 +75,15 @@ public static class Scopes
             return Problems.Of(403, "insufficient-scope", $"The token lacks the scope {scope}.");
         });
 
-    /// <summary>Only for a person who signed in: neither for an API key nor for a service that acts for somebody.</summary>
+    /// <summary>Only for a person who signed in here: neither for an API key, nor for a service that acts for somebody, nor for somebody else's application.</summary>
     public static TBuilder RequireLogin<TBuilder>(this TBuilder builder) where TBuilder : IEndpointConventionBuilder =>
-        builder.AddEndpointFilter(async (context, next) => CurrentUser.Of(context.HttpContext).Token.LoginId is null
-            ? Problems.Of(403, "login-required", "This is for a person who has signed in, and not for a key.")
-            : await next(context));
+        builder.AddEndpointFilter(async (context, next) => CurrentUser.Of(context.HttpContext).Token is { LoginId: not null, ClientId: TokenVerifier.PeopleAudience }
+            ? await next(context)
+            : Problems.Of(403, "login-required", "This is for a person who has signed in here, and not for a key or an application."));
+
+    /// <summary>Only for a person who has the role.</summary>
+    public static TBuilder RequireRole<TBuilder>(this TBuilder builder, string role) where TBuilder : IEndpointConventionBuilder =>
+        builder.AddEndpointFilter(async (context, next) => CurrentUser.Of(context.HttpContext).Token.Roles.Contains(role)
+            ? await next(context)
+            : Problems.Of(403, "role-required", $"This is for those who have the role {role}."));
 }

@@ -9,7 +9,14 @@ namespace OpenReadings.Chassis;
 
 /// <summary>A token that was verified: who, through which program, for what, until when.</summary>
 public sealed record VerifiedToken(
-    Guid Subject, string? ClientId, string? Actor, string? LoginId, string[] Scopes, DateTimeOffset ExpiresAt, string KeyId);
+    Guid Subject, string? ClientId, string? Actor, string? LoginId, string[] Scopes, DateTimeOffset IssuedAt, DateTimeOffset ExpiresAt, string KeyId)
+{
+    /// <summary>What the person may do beyond their own rows: administrator, moderator.</summary>
+    public string[] Roles { get; init; } = [];
+
+    internal Guid PersonMark { get; } = Revocations.Mark("person", Subject);
+    internal Guid LoginMark { get; } = Guid.TryParse(LoginId, out var login) ? Revocations.Mark("login", login) : default;
+}
 
 /// <summary>
 /// Verifies RFC 9068 access tokens signed with ES256. One algorithm, one curve, keys only from our own issuer's JWKS:
@@ -79,7 +86,7 @@ public sealed class TokenVerifier(JwksCache keys, string issuer, string service,
         var actor = claims.RootElement.TryGetProperty("act", out var act) ? act.GetProperty("sub").GetString() : null;
         return new VerifiedToken(
             subject, Text(claims, "client_id"), actor, Text(claims, "sid"), (Text(claims, "scope") ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries),
-            expires, kid!);
+            issued, expires, kid!) { Roles = claims.RootElement.TryGetProperty("roles", out var roles) ? [.. roles.EnumerateArray().Select(role => role.GetString()!)] : [] };
     }
 
     private static JsonDocument Decode(string part) => JsonDocument.Parse(Base64Url.DecodeFromChars(part), Strict);

@@ -1,5 +1,6 @@
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Accounts;
+using OpenReadings.Identity.Administration;
 using OpenReadings.Identity.ApiKeys;
 using OpenReadings.Identity.Audit;
 using OpenReadings.Identity.Keys;
@@ -23,6 +24,8 @@ builder.Services.AddHostedService(services => services.GetRequiredService<KeyRin
 builder.Services.AddSingleton<ForgetOldLogins>();
 builder.Services.AddHostedService(services => services.GetRequiredService<ForgetOldLogins>());
 
+builder.Services.AddHostedService<FirstAdministrator>();
+
 var app = builder.Build().UseChassis();
 
 var wellKnown = app.MapGroup("/identity/.well-known").WithTags("discovery");
@@ -36,7 +39,9 @@ RefreshLogin.Map(strangers);
 ExchangeToken.Map(strangers);
 
 // Not among the sensitive ones: there is nothing to guess, and services ask for everybody from one address.
-IntrospectKey.Map(app.MapGroup("/identity/v1").WithTags("identity"));
+var services = app.MapGroup("/identity/v1").WithTags("identity");
+IntrospectKey.Map(services);
+ShowRevocations.Map(services);
 
 // Who somebody is, is changed by them alone: a key opens readings, and none of this.
 var people = app.MapGroup("/identity/v1").RequireAuthorization().RequireLogin().WithTags("identity");
@@ -53,6 +58,10 @@ MakeKey.Map(people);
 ListKeys.Map(people);
 EndKey.Map(people);
 DeleteAccount.Map(people);
+
+var administrators = people.MapGroup("").RequireRole(ChangeAccount.Administrator);
+ListPeople.Map(administrators);
+ChangeAccount.Map(administrators);
 
 return await app.ServeAsync();
 

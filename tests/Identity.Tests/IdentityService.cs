@@ -37,7 +37,9 @@ public class IdentityService() : ServiceUnderTest<Program>("identity")
         base.ConfigureWebHost(builder);
         // The port is known only once it listens.
         builder.ConfigureServices(services =>
-            services.AddHttpClient("jwks").AddHttpMessageHandler(() => new ToMyself(this)));
+        {
+            foreach (var name in new[] { "jwks", "revocations" }) services.AddHttpClient(name).AddHttpMessageHandler(() => new ToMyself(this));
+        });
     }
 
     public override async ValueTask InitializeAsync()
@@ -79,7 +81,7 @@ public class IdentityService() : ServiceUnderTest<Program>("identity")
         protected override Task<HttpResponseMessage> SendAsync(
             HttpRequestMessage request, CancellationToken cancellationToken)
         {
-            request.RequestUri = new Uri(service.Address, request.RequestUri!.AbsolutePath);
+            request.RequestUri = new Uri(service.Address, request.RequestUri!.PathAndQuery);
             return base.SendAsync(request, cancellationToken);
         }
     }

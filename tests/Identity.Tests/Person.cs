@@ -1,6 +1,8 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
+using System.Text.RegularExpressions;
+using Microsoft.AspNetCore.Routing;
 using OpenReadings.Chassis;
 
 namespace OpenReadings.Identity.Tests;
@@ -62,8 +64,15 @@ public sealed class Person(IdentityService service)
         TestContext.Current.CancellationToken);
 }
 
-public static class Requests
+public static partial class Requests
 {
+    /// <summary>The path of a route, with the given values in the places for them and with made-up ones in the others.</summary>
+    public static string PathTo(this RouteEndpoint route, params (string Place, object Value)[] values) => "/" + Places().Replace(
+        route.RoutePattern.RawText!.TrimStart('/'), place => $"{values.FirstOrDefault(value => value.Place == place.Groups[1].Value, ("", Guid.NewGuid())).Value}");
+
+    [GeneratedRegex(@"\{(\w+)(?::\w+)?\}")]
+    private static partial Regex Places();
+
     public static Task<HttpResponseMessage> PostAsync(this IdentityService service, string route, object body) =>
         service.Anonymous().PostAsJsonAsync($"/identity/v1/{route}", body, TestContext.Current.CancellationToken);
 

@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
+using OpenReadings.Chassis;
 
 namespace OpenReadings.Support;
 
@@ -19,6 +20,9 @@ public sealed class TestIdentity : IAsyncDisposable
     private TestIdentity(WebApplication app) => this.app = app;
 
     public Uri Jwks => new($"{app.Urls.First()}/jwks.json");
+
+    /// <summary>What the services are told was revoked.</summary>
+    public System.Collections.Concurrent.ConcurrentBag<Revocations.Revocation> Revoked { get; } = [];
 
     /// <summary>How often the JWKS was asked for.</summary>
     public int Fetches { get; private set; }
@@ -34,6 +38,7 @@ public sealed class TestIdentity : IAsyncDisposable
             identity.Fetches++;
             return Results.Json(new { keys = identity.keys.Select(key => Jwk(key.Kid, key.Key)) });
         });
+        identity.app.MapGet("/v1/revocations", () => Results.Text(JsonSerializer.Serialize(new Revocations.Answer([.. identity.Revoked], "0"), Chassis.Json.Options), "application/json"));
         await identity.app.StartAsync();
         return identity;
     }
@@ -57,7 +62,7 @@ public sealed class TestIdentity : IAsyncDisposable
         var now = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
         var claims = new Dictionary<string, object>
         {
-            ["iss"] = Issuer, ["aud"] = audience, ["sub"] = user.ToString(), ["client_id"] = "tests", ["iat"] = now, ["nbf"] = now, ["exp"] = now + 600,
+            ["iss"] = Issuer, ["aud"] = audience, ["sub"] = user.ToString(), ["client_id"] = "openreadings", ["iat"] = now, ["nbf"] = now, ["exp"] = now + 600,
             ["jti"] = Guid.NewGuid().ToString(), ["sid"] = Guid.NewGuid().ToString(), ["scope"] = scope,
         };
         if (actor is not null) claims["act"] = new { sub = actor };

@@ -12,9 +12,9 @@ public static class EndLogins
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapDelete("/me/logins/{loginId:guid}", EndOneAsync)
-            .WithName("EndLogin").WithSummary("Ends one of your logins. Its access token itself expires within ten minutes.");
+            .WithName("EndLogin").WithSummary("Ends one of your logins: a second later its tokens open nothing anywhere.");
         routes.MapDelete("/me/logins", EndOthersAsync)
-            .WithName("EndOtherLogins").WithSummary("Ends all your logins but this one.").WithExample(response: """{"ended": 3}""");
+            .WithName("EndOtherLogins").WithSummary("Ends all your logins but this one: a second later their tokens open nothing anywhere.").WithExample(response: """{"ended": 3}""");
     }
 
     private static async Task<Results<NoContent, ProblemHttpResult>> EndOneAsync(

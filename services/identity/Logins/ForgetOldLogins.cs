@@ -34,6 +34,7 @@ public sealed class ForgetOldLogins(Database database, TimeProvider clock, ILogg
         await using var last = await database.BeginUnownedAsync(ct);
         await last.ExecuteAsync("call forget_old_addresses()");
         await last.ExecuteAsync("call forget_old_audit()");
+        await last.ExecuteAsync("call forget_old_revocations()");
         await last.CommitAsync();
     }
 }

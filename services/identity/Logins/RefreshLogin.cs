@@ -17,7 +17,7 @@ public static class RefreshLogin
     private sealed record Family(Guid UserId, Guid LoginId);
 
     private sealed record Presented(
-        string ClientId, string Scope, DateTimeOffset AuthenticatedAt, bool IsUsed, bool IsOver);
+        string ClientId, string Scope, DateTimeOffset AuthenticatedAt, bool IsUsed, bool IsOver, string? Roles);
 
     public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/logins/refresh", HandleAsync)
         .WithName("RefreshLogin")
@@ -38,7 +38,8 @@ public static class RefreshLogin
             """
             select client_id, scope, authenticated_at, used_at is not null as is_used,
                 ended_at is not null or expires_at <= now() or issued_at <= now() - interval '30 days'
-                or disabled_at is not null as is_over
+                or disabled_at is not null as is_over,
+                (select string_agg(role, ' ') from roles) as roles
             from refresh_tokens
             join logins using (user_id, login_id)
             join accounts using (user_id)
@@ -62,7 +63,7 @@ public static class RefreshLogin
             });
         await db.CommitAsync();
         var grant = new Grant(
-            family.UserId, found.ClientId, TokenIssuer.People, found.Scope, family.LoginId, found.AuthenticatedAt);
+            family.UserId, found.ClientId, TokenIssuer.People, found.Scope, family.LoginId, found.AuthenticatedAt, Roles: found.Roles);
         return TypedResults.Ok(LoginTokens.Of(tokens, grant, next, http.Response));
     }
 

@@ -29,9 +29,10 @@ public static class SignIn
         await using var db = await database.BeginAsync(person.UserId, ct);
         if (await NewLogin.BeginAsync(db, http, person, TokenIssuer.People, TokenIssuer.PeoplesScope, now) is not { } loginId) return Credentials.Refused();
         await db.ExecuteAsync("insert into refresh_tokens (login_id, token_hash) values (@loginId, @next)", new { loginId, next = next.Hash });
+        var roles = await db.ScalarAsync<string>("select string_agg(role, ' ') from roles");
         await db.CommitAsync();
         var grant = new Grant(
-            person.UserId, TokenIssuer.People, TokenIssuer.People, TokenIssuer.PeoplesScope, loginId, now);
+            person.UserId, TokenIssuer.People, TokenIssuer.People, TokenIssuer.PeoplesScope, loginId, now, Roles: roles);
         return TypedResults.Ok(LoginTokens.Of(tokens, grant, next, http.Response));
     }
 }

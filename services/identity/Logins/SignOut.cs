@@ -9,7 +9,7 @@ public static class SignOut
 {
     public static void Map(IEndpointRouteBuilder routes) => routes.MapDelete("/logins/current", HandleAsync)
         .WithName("SignOut")
-        .WithSummary("Ends this login. The access token itself expires within ten minutes.");
+        .WithSummary("Ends this login: a second later its tokens open nothing anywhere.");
 
     private static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(
         CurrentUser user, Database database, HttpContext http, CancellationToken ct)

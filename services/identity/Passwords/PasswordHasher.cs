@@ -45,9 +45,13 @@ public sealed class PasswordHasher(IConfiguration config) : IHostedService, IDis
                 result.TrySetCanceled(ct);
                 return;
             }
-            try { result.TrySetResult(work()); }
+            try
+            {
+                var answer = work();
+                Interlocked.Increment(ref done);            // before the caller goes on, who may ask for the number
+                result.TrySetResult(answer);
+            }
             catch (Exception e) { result.TrySetException(e); }
-            finally { Interlocked.Increment(ref done); }
         });
         return taken
             ? result.Task

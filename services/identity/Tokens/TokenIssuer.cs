@@ -15,9 +15,10 @@ namespace OpenReadings.Identity.Tokens;
 /// <param name="LoginId">The login it follows from; none for a service that acts for the person.</param>
 /// <param name="AuthenticatedAt">When the person last proved who they are.</param>
 /// <param name="Actor">The service that acts for the person.</param>
+/// <param name="Roles">What the person may do beyond their own rows, separated by spaces; for our own program only.</param>
 public sealed record Grant(
     Guid Subject, string ClientId, string Audience, string Scope, Guid? LoginId = null,
-    DateTimeOffset? AuthenticatedAt = null, string? Actor = null);
+    DateTimeOffset? AuthenticatedAt = null, string? Actor = null, string? Roles = null);
 
 /// <summary>Issues RFC 9068 access tokens: ES256, ten minutes.</summary>
 public sealed class TokenIssuer(KeyRing keys, IConfiguration config, TimeProvider clock)
@@ -44,6 +45,7 @@ public sealed class TokenIssuer(KeyRing keys, IConfiguration config, TimeProvide
             Iss = Issuer, Aud = grant.Audience, Sub = grant.Subject, grant.ClientId,
             Iat = now, Nbf = now, Exp = now + LivesForSeconds, Jti = Guid.NewGuid(),
             grant.Scope, Sid = grant.LoginId, AuthTime = grant.AuthenticatedAt?.ToUnixTimeSeconds(),
+            Roles = grant.Roles is { Length: > 0 } roles ? roles.Split(' ') : null,
             Act = grant.Actor is null ? null : new { Sub = grant.Actor },
         });
         var key = keys.Current();
