@@ -50,6 +50,14 @@ CREATE FUNCTION public.app_user_id() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN (NULLIF(current_setting('app.user_id'::text, true), ''::text))::uuid;
 
+CREATE PROCEDURE public.ask_for_device(IN device bytea, IN code text, IN client uuid, IN wanted_scope text, IN from_address cidr)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    insert into public.device_requests (device_hash, user_code, client_id, scope, asked_from, expires_at)
+    values (device, code, client, wanted_scope, from_address, now() + interval '10 minutes');
+$$;
+
 CREATE FUNCTION public.become_first_administrator() RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -63,6 +71,29 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.decide_device_request(code text, allowed text, proven_at timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+begin
+    update public.device_requests set decided_by = public.app_user_id(), allowed_scope = allowed, authenticated_at = proven_at
+    where user_code = code and expires_at > now() and decided_by is null and public.app_user_id() is not null;
+    return found;
+end
+$$;
+
+CREATE FUNCTION public.end_application() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+begin
+    update public.logins set ended_at = now(), ended_because = 'application-removed' where client_id = old.client_id::text and ended_at is null;
+    delete from public.consents where client_id = old.client_id;
+    insert into public.revocations (mark) values (public.revocation_mark('person', old.client_id));
+    return null;
+end
+$$;
+
 CREATE FUNCTION public.find_api_key(presented_hash bytea) RETURNS TABLE(user_id uuid, key_id text, scope text, expires_at timestamp with time zone, is_good boolean)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -71,6 +102,43 @@ CREATE FUNCTION public.find_api_key(presented_hash bytea) RETURNS TABLE(user_id 
     from public.api_keys k
     join public.accounts a using (user_id)
     where k.hash = presented_hash;
+$$;
+
+CREATE FUNCTION public.find_application(wanted uuid) RETURNS TABLE(owner_id uuid, client_id uuid, name text, is_public boolean, redirect_uris text, post_logout_redirect_uris text, scope text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    select p.user_id, p.client_id, p.name, p.is_public, p.redirect_uris::text, p.post_logout_redirect_uris::text, p.scope
+    from public.applications p
+    join public.accounts a using (user_id)
+    where p.client_id = wanted and a.disabled_at is null;
+$$;
+
+CREATE FUNCTION public.find_authorization_code(presented_hash bytea) RETURNS uuid
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    select user_id from public.authorization_codes where code_hash = presented_hash;
+$$;
+
+CREATE FUNCTION public.find_browser_session(presented_hash bytea) RETURNS TABLE(user_id uuid, login_id uuid, authenticated_at timestamp with time zone, email text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    select l.user_id, l.login_id, l.authenticated_at, a.email
+    from public.browser_sessions b
+    join public.logins l using (user_id, login_id)
+    join public.accounts a using (user_id)
+    where b.cookie_hash = presented_hash and l.ended_at is null and l.expires_at > now() and a.disabled_at is null;
+$$;
+
+CREATE FUNCTION public.find_device_request(code text) RETURNS TABLE(client_id uuid, scope text, asked_from text, created_at timestamp with time zone)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    select d.client_id, d.scope, d.asked_from::text, d.created_at
+    from public.device_requests d
+    where d.user_code = code and d.expires_at > now() and d.decided_by is null and public.app_user_id() is not null;
 $$;
 
 CREATE TABLE public.accounts (
@@ -153,6 +221,15 @@ CREATE PROCEDURE public.forget_old_audit()
     delete from public.audit where at < now() - interval '2 years';
 $$;
 
+CREATE PROCEDURE public.forget_old_authorizations()
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    delete from public.authorization_codes where created_at < now() - interval '1 day';
+    delete from public.device_requests where expires_at < now();
+    delete from public.application_secrets where expires_at < now();
+$$;
+
 CREATE TABLE public.logins (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
     login_id uuid NOT NULL,
@@ -211,6 +288,15 @@ CREATE FUNCTION public.is_administrator() RETURNS boolean
         where user_id = public.app_user_id() and role = 'administrator' and disabled_at is null);
 $$;
 
+CREATE FUNCTION public.is_application_secret(wanted uuid, presented_hash bytea) RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    select exists (
+        select from public.application_secrets
+        where client_id = wanted and hash = presented_hash and (expires_at is null or expires_at > now()));
+$$;
+
 CREATE FUNCTION public.is_familiar(wanted_email_key text, from_address cidr) RETURNS boolean
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -254,6 +340,34 @@ CREATE FUNCTION public.people(wanted text, before timestamp with time zone, most
       and (before is null or a.created_at < before)
     order by a.created_at desc
     limit most;
+$$;
+
+CREATE FUNCTION public.poll_device_request(device bytea, client uuid) RETURNS TABLE(outcome text, person uuid, scope text, authenticated_at timestamp with time zone)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+declare
+    found_one public.device_requests;
+begin
+    select * into found_one from public.device_requests d where d.device_hash = device and d.client_id = client for update;
+    if found_one is null or found_one.expires_at <= now() then
+        return query select 'expired', null::uuid, null::text, null::timestamptz;
+        return;
+    end if;
+    if found_one.decided_by is not null then
+        delete from public.device_requests d where d.device_hash = device;
+        return query select case when found_one.allowed_scope is null then 'denied' else 'allowed' end, found_one.decided_by, found_one.allowed_scope, found_one.authenticated_at;
+        return;
+    end if;
+    -- A second of grace: clocks and the way to us are not exact.
+    if found_one.polled_at > clock_timestamp() - make_interval(secs => found_one.pause_seconds - 1) then
+        update public.device_requests d set polled_at = clock_timestamp(), pause_seconds = least(d.pause_seconds + 5, 60) where d.device_hash = device;
+        return query select 'too-soon', null::uuid, null::text, null::timestamptz;
+        return;
+    end if;
+    update public.device_requests d set polled_at = clock_timestamp() where d.device_hash = device;
+    return query select 'pending', null::uuid, null::text, null::timestamptz;
+end
 $$;
 
 CREATE FUNCTION public.refuse_departed_user() RETURNS trigger
@@ -315,6 +429,34 @@ CREATE TABLE public.api_keys (
 
 ALTER TABLE ONLY public.api_keys FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.application_secrets (
+    user_id uuid DEFAULT public.app_user_id() NOT NULL,
+    client_id uuid NOT NULL,
+    secret_id uuid NOT NULL,
+    hash bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone,
+    CONSTRAINT application_secrets_hash_check CHECK ((length(hash) = 32))
+);
+
+ALTER TABLE ONLY public.application_secrets FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.applications (
+    user_id uuid DEFAULT public.app_user_id() NOT NULL,
+    client_id uuid NOT NULL,
+    name text NOT NULL,
+    is_public boolean NOT NULL,
+    redirect_uris jsonb NOT NULL,
+    post_logout_redirect_uris jsonb DEFAULT '[]'::jsonb NOT NULL,
+    scope text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT applications_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 100))),
+    CONSTRAINT applications_post_logout_redirect_uris_check CHECK ((jsonb_typeof(post_logout_redirect_uris) = 'array'::text)),
+    CONSTRAINT applications_redirect_uris_check CHECK ((jsonb_typeof(redirect_uris) = 'array'::text))
+);
+
+ALTER TABLE ONLY public.applications FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.audit (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
     entry_id uuid NOT NULL,
@@ -328,12 +470,63 @@ CREATE TABLE public.audit (
 
 ALTER TABLE ONLY public.audit FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.authorization_codes (
+    user_id uuid DEFAULT public.app_user_id() NOT NULL,
+    code_hash bytea NOT NULL,
+    client_id uuid NOT NULL,
+    redirect_uri text NOT NULL,
+    scope text NOT NULL,
+    nonce text,
+    challenge text NOT NULL,
+    authenticated_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    used_at timestamp with time zone,
+    login_id uuid,
+    CONSTRAINT authorization_codes_code_hash_check CHECK ((length(code_hash) = 32))
+);
+
+ALTER TABLE ONLY public.authorization_codes FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.browser_sessions (
+    user_id uuid DEFAULT public.app_user_id() NOT NULL,
+    login_id uuid NOT NULL,
+    cookie_hash bytea NOT NULL,
+    CONSTRAINT browser_sessions_cookie_hash_check CHECK ((length(cookie_hash) = 32))
+);
+
+ALTER TABLE ONLY public.browser_sessions FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.consents (
+    user_id uuid DEFAULT public.app_user_id() NOT NULL,
+    client_id uuid NOT NULL,
+    scope text NOT NULL,
+    granted_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.consents FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.departed_users (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
     departed_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 ALTER TABLE ONLY public.departed_users FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.device_requests (
+    device_hash bytea NOT NULL,
+    user_code text NOT NULL,
+    client_id uuid NOT NULL,
+    scope text NOT NULL,
+    asked_from cidr NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    polled_at timestamp with time zone,
+    pause_seconds integer DEFAULT 5 NOT NULL,
+    decided_by uuid,
+    allowed_scope text,
+    authenticated_at timestamp with time zone,
+    CONSTRAINT device_requests_device_hash_check CHECK ((length(device_hash) = 32))
+);
 
 CREATE TABLE public.inbox (
     message_id uuid NOT NULL,
@@ -456,11 +649,41 @@ ALTER TABLE ONLY public.api_keys
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (user_id, key_id);
 
+ALTER TABLE ONLY public.application_secrets
+    ADD CONSTRAINT application_secrets_pkey PRIMARY KEY (user_id, client_id, secret_id);
+
+ALTER TABLE ONLY public.applications
+    ADD CONSTRAINT applications_client_id_key UNIQUE (client_id);
+
+ALTER TABLE ONLY public.applications
+    ADD CONSTRAINT applications_pkey PRIMARY KEY (user_id, client_id);
+
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (user_id, entry_id);
 
+ALTER TABLE ONLY public.authorization_codes
+    ADD CONSTRAINT authorization_codes_code_hash_key UNIQUE (code_hash);
+
+ALTER TABLE ONLY public.authorization_codes
+    ADD CONSTRAINT authorization_codes_pkey PRIMARY KEY (user_id, code_hash);
+
+ALTER TABLE ONLY public.browser_sessions
+    ADD CONSTRAINT browser_sessions_cookie_hash_key UNIQUE (cookie_hash);
+
+ALTER TABLE ONLY public.browser_sessions
+    ADD CONSTRAINT browser_sessions_pkey PRIMARY KEY (user_id, login_id);
+
+ALTER TABLE ONLY public.consents
+    ADD CONSTRAINT consents_pkey PRIMARY KEY (user_id, client_id);
+
 ALTER TABLE ONLY public.departed_users
     ADD CONSTRAINT departed_users_pkey PRIMARY KEY (user_id);
+
+ALTER TABLE ONLY public.device_requests
+    ADD CONSTRAINT device_requests_pkey PRIMARY KEY (device_hash);
+
+ALTER TABLE ONLY public.device_requests
+    ADD CONSTRAINT device_requests_user_code_key UNIQUE (user_code);
 
 ALTER TABLE ONLY public.familiar_addresses
     ADD CONSTRAINT familiar_addresses_pkey PRIMARY KEY (user_id, address);
@@ -500,7 +723,13 @@ ALTER TABLE ONLY public.signing_keys
 
 CREATE INDEX audit_old ON public.audit USING brin (at);
 
+CREATE INDEX authorization_codes_old ON public.authorization_codes USING btree (created_at);
+
+CREATE INDEX device_requests_old ON public.device_requests USING btree (expires_at);
+
 CREATE INDEX inbox_received_at ON public.inbox USING btree (received_at);
+
+CREATE INDEX logins_by_client ON public.logins USING btree (client_id);
 
 CREATE INDEX logins_over_at ON public.logins USING btree (LEAST(expires_at, ended_at));
 
@@ -509,6 +738,8 @@ CREATE INDEX refresh_tokens_login ON public.refresh_tokens USING btree (user_id,
 CREATE INDEX revocations_by_transaction ON public.revocations USING btree (added_by);
 
 CREATE UNIQUE INDEX schemaversions_scriptname ON public.schemaversions USING btree (scriptname);
+
+CREATE TRIGGER end_application AFTER DELETE ON public.applications FOR EACH ROW EXECUTE FUNCTION public.end_application();
 
 CREATE TRIGGER revoke_login AFTER UPDATE ON public.logins FOR EACH ROW WHEN (((old.ended_at IS NULL) AND (new.ended_at IS NOT NULL))) EXECUTE FUNCTION public.revoke_login();
 
@@ -519,8 +750,23 @@ CREATE TRIGGER revoke_person_disabled AFTER UPDATE ON public.accounts FOR EACH R
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.application_secrets
+    ADD CONSTRAINT application_secrets_user_id_client_id_fkey FOREIGN KEY (user_id, client_id) REFERENCES public.applications(user_id, client_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.applications
+    ADD CONSTRAINT applications_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.authorization_codes
+    ADD CONSTRAINT authorization_codes_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.browser_sessions
+    ADD CONSTRAINT browser_sessions_user_id_login_id_fkey FOREIGN KEY (user_id, login_id) REFERENCES public.logins(user_id, login_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.consents
+    ADD CONSTRAINT consents_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.familiar_addresses
     ADD CONSTRAINT familiar_addresses_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
@@ -544,7 +790,17 @@ ALTER TABLE public.accounts ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.api_keys ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.application_secrets ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.applications ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.audit ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.authorization_codes ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.browser_sessions ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.consents ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.departed_users ENABLE ROW LEVEL SECURITY;
 
@@ -556,7 +812,17 @@ CREATE POLICY own_rows ON public.accounts USING ((user_id = ( SELECT public.app_
 
 CREATE POLICY own_rows ON public.api_keys USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
+CREATE POLICY own_rows ON public.application_secrets USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
+CREATE POLICY own_rows ON public.applications USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
 CREATE POLICY own_rows ON public.audit USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
+CREATE POLICY own_rows ON public.authorization_codes USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
+CREATE POLICY own_rows ON public.browser_sessions USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
+CREATE POLICY own_rows ON public.consents USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.departed_users USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
@@ -589,11 +855,31 @@ GRANT USAGE ON SCHEMA public TO identity_readonly;
 REVOKE ALL ON FUNCTION public.administer(target uuid, wanted text, wanted_role text, reason text, from_address cidr, entry uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.administer(target uuid, wanted text, wanted_role text, reason text, from_address cidr, entry uuid) TO identity_app;
 
+REVOKE ALL ON PROCEDURE public.ask_for_device(IN device bytea, IN code text, IN client uuid, IN wanted_scope text, IN from_address cidr) FROM PUBLIC;
+GRANT ALL ON PROCEDURE public.ask_for_device(IN device bytea, IN code text, IN client uuid, IN wanted_scope text, IN from_address cidr) TO identity_app;
+
 REVOKE ALL ON FUNCTION public.become_first_administrator() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.become_first_administrator() TO identity_app;
 
+REVOKE ALL ON FUNCTION public.decide_device_request(code text, allowed text, proven_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.decide_device_request(code text, allowed text, proven_at timestamp with time zone) TO identity_app;
+
+REVOKE ALL ON FUNCTION public.end_application() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.find_api_key(presented_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.find_api_key(presented_hash bytea) TO identity_app;
+
+REVOKE ALL ON FUNCTION public.find_application(wanted uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.find_application(wanted uuid) TO identity_app;
+
+REVOKE ALL ON FUNCTION public.find_authorization_code(presented_hash bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.find_authorization_code(presented_hash bytea) TO identity_app;
+
+REVOKE ALL ON FUNCTION public.find_browser_session(presented_hash bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.find_browser_session(presented_hash bytea) TO identity_app;
+
+REVOKE ALL ON FUNCTION public.find_device_request(code text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.find_device_request(code text) TO identity_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.accounts TO identity_app;
 GRANT SELECT ON TABLE public.accounts TO identity_backup;
@@ -620,6 +906,9 @@ GRANT ALL ON PROCEDURE public.forget_old_addresses() TO identity_app;
 REVOKE ALL ON PROCEDURE public.forget_old_audit() FROM PUBLIC;
 GRANT ALL ON PROCEDURE public.forget_old_audit() TO identity_app;
 
+REVOKE ALL ON PROCEDURE public.forget_old_authorizations() FROM PUBLIC;
+GRANT ALL ON PROCEDURE public.forget_old_authorizations() TO identity_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.logins TO identity_app;
 GRANT SELECT ON TABLE public.logins TO identity_backup;
 GRANT SELECT ON TABLE public.logins TO identity_readonly;
@@ -636,6 +925,9 @@ GRANT ALL ON FUNCTION public.has_administrator() TO identity_app;
 REVOKE ALL ON FUNCTION public.is_administrator() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.is_administrator() TO identity_app;
 
+REVOKE ALL ON FUNCTION public.is_application_secret(wanted uuid, presented_hash bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.is_application_secret(wanted uuid, presented_hash bytea) TO identity_app;
+
 REVOKE ALL ON FUNCTION public.is_familiar(wanted_email_key text, from_address cidr) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.is_familiar(wanted_email_key text, from_address cidr) TO identity_app;
 
@@ -645,6 +937,9 @@ GRANT ALL ON PROCEDURE public.note_repeated_sign_up(IN taken_email_key text) TO 
 REVOKE ALL ON FUNCTION public.people(wanted text, before timestamp with time zone, most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.people(wanted text, before timestamp with time zone, most integer) TO identity_app;
 
+REVOKE ALL ON FUNCTION public.poll_device_request(device bytea, client uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.poll_device_request(device bytea, client uuid) TO identity_app;
+
 REVOKE ALL ON FUNCTION public.revoke_login() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.revoke_person() FROM PUBLIC;
@@ -652,12 +947,31 @@ REVOKE ALL ON FUNCTION public.revoke_person() FROM PUBLIC;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.api_keys TO identity_app;
 GRANT SELECT ON TABLE public.api_keys TO identity_backup;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.application_secrets TO identity_app;
+GRANT SELECT ON TABLE public.application_secrets TO identity_backup;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.applications TO identity_app;
+GRANT SELECT ON TABLE public.applications TO identity_backup;
+GRANT SELECT ON TABLE public.applications TO identity_readonly;
+
 GRANT SELECT,INSERT ON TABLE public.audit TO identity_app;
 GRANT SELECT ON TABLE public.audit TO identity_backup;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.authorization_codes TO identity_app;
+GRANT SELECT ON TABLE public.authorization_codes TO identity_backup;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.browser_sessions TO identity_app;
+GRANT SELECT ON TABLE public.browser_sessions TO identity_backup;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.consents TO identity_app;
+GRANT SELECT ON TABLE public.consents TO identity_backup;
+GRANT SELECT ON TABLE public.consents TO identity_readonly;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.departed_users TO identity_app;
 GRANT SELECT ON TABLE public.departed_users TO identity_backup;
 GRANT SELECT ON TABLE public.departed_users TO identity_readonly;
+
+GRANT SELECT ON TABLE public.device_requests TO identity_backup;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.inbox TO identity_app;
 GRANT SELECT ON TABLE public.inbox TO identity_backup;

@@ -44,7 +44,7 @@ internal sealed class BearerHandler(
         }
         else if (header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)) (token, refusal) = await verifier.VerifyAsync(header["Bearer ".Length..].Trim(), Context.RequestAborted);
         else return AuthenticateResult.NoResult();
-        if (token is not null && revocations.Refuse(token)) (token, refusal) = (null, "The login of this token, or its account, has ended.");
+        if (token is not null && revocations.Refuses(token)) (token, refusal) = (null, "The login of this token, or its account, has ended.");
         if (token is null) return AuthenticateResult.Fail(refusal!);
         Context.Features.Set(token);
         var person = new ClaimsPrincipal(new ClaimsIdentity([new("sub", token.Subject.ToString())], SchemeName));

@@ -29,7 +29,8 @@ public sealed class Revocations(HttpClient identity, Uri address, TimeProvider c
     /// <summary>How a login or a person is named in the list.</summary>
     internal static Guid Mark(string kind, Guid id) => new(SHA256.HashData(Encoding.UTF8.GetBytes($"{kind} {id}")).AsSpan(0, 16));
 
-    internal bool Refuse(VerifiedToken token) => !marks.IsEmpty && (IsMarked(token.PersonMark, token.IssuedAt) || IsMarked(token.LoginMark, token.IssuedAt));
+    /// <summary>Whether a token is refused before its time.</summary>
+    public bool Refuses(VerifiedToken token) => !marks.IsEmpty && (IsMarked(token.PersonMark, token.IssuedAt) || IsMarked(token.LoginMark, token.IssuedAt));
 
     private bool IsMarked(Guid mark, DateTimeOffset issuedAt) => marks.TryGetValue(mark, out var found) && issuedAt <= found.IssuedUntil;
 

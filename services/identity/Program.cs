@@ -5,6 +5,8 @@ using OpenReadings.Identity.ApiKeys;
 using OpenReadings.Identity.Audit;
 using OpenReadings.Identity.Keys;
 using OpenReadings.Identity.Logins;
+using OpenReadings.Identity.OAuth;
+using OpenReadings.Identity.Pages;
 using OpenReadings.Identity.Passwords;
 using OpenReadings.Identity.Preferences;
 using OpenReadings.Identity.Tokens;
@@ -25,18 +27,37 @@ builder.Services.AddSingleton<ForgetOldLogins>();
 builder.Services.AddHostedService(services => services.GetRequiredService<ForgetOldLogins>());
 
 builder.Services.AddHostedService<FirstAdministrator>();
+builder.Services.AddSingleton<ClientAuthentication>();
+builder.Services.AddSingleton<BrowserSession>();
+builder.Services.AddSingleton<UserCodeBudget>();
+builder.Services.AddSingleton<Page>();
 
 var app = builder.Build().UseChassis();
 
 var wellKnown = app.MapGroup("/identity/.well-known").WithTags("discovery");
-ShowDiscovery.Map(wellKnown);
+ShowDiscovery.Map(app.MapGroup("").WithTags("discovery"));
 ShowKeys.Map(wellKnown);
 
 var strangers = app.MapGroup("/identity/v1").RequireRateLimiting(RateLimits.Sensitive).WithTags("identity");
 SignUp.Map(strangers);
 SignIn.Map(strangers);
 RefreshLogin.Map(strangers);
-ExchangeToken.Map(strangers);
+
+// Each of these proves itself, or is limited as strangers are.
+var programs = app.MapGroup("/identity/v1").WithTags("programs");
+TokenEndpoint.Map(programs);
+AuthorizeDevice.Map(programs);
+IntrospectToken.Map(programs);
+RevokeToken.Map(programs);
+
+// For people with a browser.
+Authorize.Map(programs);
+EndSession.Map(programs);
+var pages = app.MapGroup("/identity");
+SignInOnPage.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
+DecideDevice.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
+ShowStyles.Map(pages);
+ShowUserInfo.Map(app.MapGroup("/identity/v1").RequireAuthorization().WithTags("programs"));
 
 // Not among the sensitive ones: there is nothing to guess, and services ask for everybody from one address.
 var services = app.MapGroup("/identity/v1").WithTags("identity");
@@ -57,6 +78,12 @@ ListEntries.Map(people);
 MakeKey.Map(people);
 ListKeys.Map(people);
 EndKey.Map(people);
+MakeApplication.Map(people);
+ListApplications.Map(people);
+ChangeApplication.Map(people);
+EndApplication.Map(people);
+ListConsents.Map(people);
+RemoveConsent.Map(people);
 DeleteAccount.Map(people);
 
 var administrators = people.MapGroup("").RequireRole(ChangeAccount.Administrator);

@@ -16,7 +16,7 @@ public sealed class IsolationTests(IdentityService service)
 
     [Fact]
     public async Task Every_table_is_protected_by_row_level_security() =>
-        Assert.Empty(await RlsGuard.UnprotectedTablesAsync(service.Database, "signing_keys", "revocations"));
+        Assert.Empty(await RlsGuard.UnprotectedTablesAsync(service.Database, "signing_keys", "revocations", "device_requests"));
 
     [Fact]
     public async Task The_services_role_may_do_no_more_than_it_needs() =>
@@ -50,7 +50,7 @@ public sealed class IsolationTests(IdentityService service)
     {
         var readable = await service.SqlAsync<string>(
             """
-            select t from unnest(array['passwords', 'refresh_tokens', 'signing_keys', 'audit', 'api_keys']) t
+            select t from unnest(array['passwords', 'refresh_tokens', 'signing_keys', 'audit', 'api_keys', 'application_secrets', 'browser_sessions', 'authorization_codes', 'device_requests', 'revocations']) t
             where has_table_privilege('identity_readonly', t, 'select')
             """);
         Assert.Empty(readable);
@@ -88,7 +88,11 @@ public sealed class IsolationTests(IdentityService service)
         [
             "GET /identity/.well-known/openid-configuration", "GET /identity/.well-known/jwks.json",
             "POST /identity/v1/accounts", "POST /identity/v1/logins", "POST /identity/v1/logins/refresh",
-            "POST /identity/v1/tokens", "POST /identity/v1/api-keys/introspect", "GET /identity/v1/revocations", "GET /livez", "GET /readyz", "GET /startupz",
+            "POST /identity/v1/tokens", "POST /identity/v1/api-keys/introspect", "GET /identity/v1/revocations",
+            // Programs prove themselves, and pages ask for a cookie: their own tests say how.
+            "POST /identity/v1/device-authorizations", "POST /identity/v1/tokens/introspect", "POST /identity/v1/tokens/revoke", "GET /identity/v1/authorize", "POST /identity/v1/authorize",
+            "GET /identity/v1/end-session", "POST /identity/v1/end-session", "GET /identity/sign-in", "POST /identity/sign-in", "GET /identity/device", "POST /identity/device",
+            "GET /identity/pages.css", "GET /.well-known/oauth-authorization-server/identity", "GET /livez", "GET /readyz", "GET /startupz",
         ];
         foreach (var (method, route) in service.Routes())
         {
@@ -110,7 +114,7 @@ public sealed class IsolationTests(IdentityService service)
             .Select(route => $"{route.Method} {route.Route.RoutePattern.RawText}").Order();
         Assert.Equal(
             [
-                "DELETE /identity/v1/me", "POST /identity/v1/accounts", "POST /identity/v1/logins",
+                "DELETE /identity/v1/me", "GET /identity/device", "GET /identity/sign-in", "GET /identity/v1/authorize", "POST /identity/device", "POST /identity/sign-in", "POST /identity/v1/accounts", "POST /identity/v1/authorize", "POST /identity/v1/logins",
                 "POST /identity/v1/logins/refresh", "PUT /identity/v1/me/password",
             ], limited);
     }

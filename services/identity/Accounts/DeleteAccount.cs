@@ -30,9 +30,11 @@ public static class DeleteAccount
         budget.Forgive(account, place, isFamiliar: true);
 
         await using var db = await database.BeginAsync(user, ct);
+        var applications = await db.QueryAsync<Guid>("select client_id from applications");
         // Password, logins and refresh tokens go with the row.
         if (await db.ExecuteAsync("delete from accounts") == 0) return Account.Gone();
         await db.PublishAsync(new AccountDeleted(user.Id, clock.GetUtcNow()));
+        foreach (var clientId in applications) await db.PublishAsync(new AccountDeleted(clientId, clock.GetUtcNow()));
         await db.CommitAsync();
         return TypedResults.NoContent();
     }

@@ -8,7 +8,9 @@ public static class Entry
 {
     public const string SignedIn = "signed-in", SignedOut = "signed-out", LoginEnded = "login-ended", LoginsEnded = "logins-ended", TokenReused = "token-reused",
         PasswordChanged = "password-changed", ProfileChanged = "profile-changed", PreferencesChanged = "preferences-changed", ApiKeyMade = "api-key-made",
-        ApiKeyRotated = "api-key-rotated", ApiKeyEnded = "api-key-ended";
+        ApiKeyRotated = "api-key-rotated", ApiKeyEnded = "api-key-ended",
+        ApplicationMade = "application-made", ApplicationChanged = "application-changed", ApplicationSecretRotated = "application-secret-rotated", ApplicationEnded = "application-ended",
+        ApplicationAllowed = "application-allowed", ApplicationRemoved = "application-removed";
 
     /// <param name="db">The person's transaction.</param>
     /// <param name="http">Where it comes from.</param>

@@ -19,6 +19,9 @@ public sealed class KeyRing(Database database, KeySealer sealer, TimeProvider cl
     public IReadOnlyList<SealedKey> Published =>
         [.. keys.Where(key => key.Row.GoneAt > clock.GetUtcNow()).Select(key => key.Row)];
 
+    /// <summary>A key that is known here; null for any other.</summary>
+    public SigningKey? Find(string kid) => keys.FirstOrDefault(key => key.Row.Kid == kid);
+
     /// <summary>The key whose time it is to sign.</summary>
     public SigningKey Current()
     {
@@ -108,6 +111,11 @@ public sealed class KeyRing(Database database, KeySealer sealer, TimeProvider cl
 /// <summary>A key that is open in memory.</summary>
 public sealed record SigningKey(SealedKey Row, ECDsa Private)
 {
+    public bool IsSignature(byte[] content, byte[] signature)
+    {
+        lock (Private) return Private.VerifyData(content, signature, HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation);
+    }
+
     public byte[] Sign(byte[] content)
     {
         // ECDsa is not made for several threads; a signature takes 40 µs.

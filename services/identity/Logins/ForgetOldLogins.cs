@@ -35,6 +35,7 @@ public sealed class ForgetOldLogins(Database database, TimeProvider clock, ILogg
         await last.ExecuteAsync("call forget_old_addresses()");
         await last.ExecuteAsync("call forget_old_audit()");
         await last.ExecuteAsync("call forget_old_revocations()");
+        await last.ExecuteAsync("call forget_old_authorizations()");
         await last.CommitAsync();
     }
 }

@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Audit;
+using OpenReadings.Identity.OAuth;
 using OpenReadings.Identity.Tokens;
 
 namespace OpenReadings.Identity.Logins;
@@ -14,10 +15,10 @@ public static class RefreshLogin
 {
     public sealed record Request([Required, StringLength(200)] string RefreshToken);
 
-    private sealed record Family(Guid UserId, Guid LoginId);
+    public sealed record Family(Guid UserId, Guid LoginId);
 
     private sealed record Presented(
-        string ClientId, string Scope, DateTimeOffset AuthenticatedAt, bool IsUsed, bool IsOver, string? Roles);
+        string Scope, DateTimeOffset AuthenticatedAt, bool IsUsed, bool IsOver, string? Roles);
 
     public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/logins/refresh", HandleAsync)
         .WithName("RefreshLogin")
@@ -26,28 +27,42 @@ public static class RefreshLogin
 
     private static async Task<Results<Ok<LoginTokens>, ProblemHttpResult>> HandleAsync(
         Request request, Database database, TokenIssuer tokens, ILogger<LoginTokens> log, HttpContext http,
-        CancellationToken ct)
+        CancellationToken ct) => await NextAsync(request.RefreshToken, TokenIssuer.People, database, log, http, ct) switch
+        {
+            { Next: { } next, Grant: { } grant } => TypedResults.Ok(LoginTokens.Of(tokens, grant, next, http.Response)),
+            { WasUsed: true } => Problems.Of(401, "token-reused",
+                "This refresh token was used before, so it may have been stolen. The login is ended: sign in again."),
+            _ => Problems.Of(401, "invalid-refresh-token", "The refresh token is unknown or expired, or its login has ended."),
+        };
+
+    /// <summary>What follows from a refresh token: the next one and what its access token shall say, or neither.</summary>
+    public sealed record Following(RefreshToken? Next = null, Grant? Grant = null, bool WasUsed = false, bool AsksTooMuch = false);
+
+    /// <summary>Uses a refresh token. One of another client is no refresh token at all; one with which more is wanted than was allowed stays good.</summary>
+    public static async Task<Following> NextAsync(
+        string refreshToken, string client, Database database, ILogger log, HttpContext http, CancellationToken ct, params string[] wanted)
     {
-        var (presented, next) = (new RefreshToken(request.RefreshToken).Hash, RefreshToken.New());
-        if (await FamilyAsync(database, presented, ct) is not { } family) return Refused();
+        var (presented, next) = (new RefreshToken(refreshToken).Hash, RefreshToken.New());
+        if (await FamilyAsync(database, presented, ct) is not { } family) return new();
 
         await using var db = await database.BeginAsync(family.UserId, ct);
         // One at a time in each login: of two requests with one token, the second sees that the first has used it.
         await db.ExecuteAsync("select from logins where login_id = @LoginId for update", family);
         var found = await db.FindAsync<Presented>(
             """
-            select client_id, scope, authenticated_at, used_at is not null as is_used,
+            select scope, authenticated_at, used_at is not null as is_used,
                 ended_at is not null or expires_at <= now() or issued_at <= now() - interval '30 days'
                 or disabled_at is not null as is_over,
                 (select string_agg(role, ' ') from roles) as roles
             from refresh_tokens
             join logins using (user_id, login_id)
             join accounts using (user_id)
-            where token_hash = @presented
-            """, new { presented });
-        if (found is null) return Refused();
+            where token_hash = @presented and client_id = @client
+            """, new { presented, client });
+        if (found is null) return new();
         if (found.IsUsed) return await EndAsync(db, family, http, log);
-        if (found.IsOver) return Refused();
+        if (found.IsOver) return new();
+        if (!Scope.Covers(found.Scope, wanted)) return new(AsksTooMuch: true);
 
         await db.ExecuteAsync(
             """
@@ -62,19 +77,18 @@ public static class RefreshLogin
                 presented, next = next.Hash, family.LoginId, place = RateLimits.NetworkOf(http).ToString(), device = Device.Of(http.Request),
             });
         await db.CommitAsync();
-        var grant = new Grant(
-            family.UserId, found.ClientId, TokenIssuer.People, found.Scope, family.LoginId, found.AuthenticatedAt, Roles: found.Roles);
-        return TypedResults.Ok(LoginTokens.Of(tokens, grant, next, http.Response));
+        return new(next, new Grant(
+            family.UserId, client, TokenIssuer.People, found.Scope, family.LoginId, found.AuthenticatedAt, Roles: client == TokenIssuer.People ? found.Roles : null));
     }
 
-    private static async Task<Family?> FamilyAsync(Database database, byte[] presented, CancellationToken ct)
+    public static async Task<Family?> FamilyAsync(Database database, byte[] presented, CancellationToken ct)
     {
         await using var db = await database.BeginUnownedAsync(ct);
         return await db.FindAsync<Family>(
             "select user_id, login_id from find_refresh_token(@presented)", new { presented });
     }
 
-    private static async Task<ProblemHttpResult> EndAsync(UserTransaction db, Family family, HttpContext http, ILogger log)
+    private static async Task<Following> EndAsync(UserTransaction db, Family family, HttpContext http, ILogger log)
     {
         var ended = await db.ExecuteAsync(
             """
@@ -86,10 +100,6 @@ public static class RefreshLogin
         log.LogWarning(
             "A used refresh token came again: login {LoginId} of account {UserId} is ended",
             family.LoginId, family.UserId);
-        return Problems.Of(401, "token-reused",
-            "This refresh token was used before, so it may have been stolen. The login is ended: sign in again.");
+        return new(WasUsed: true);
     }
-
-    private static ProblemHttpResult Refused() => Problems.Of(
-        401, "invalid-refresh-token", "The refresh token is unknown or expired, or its login has ended.");
 }

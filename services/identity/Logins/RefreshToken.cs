@@ -7,7 +7,7 @@ namespace OpenReadings.Identity.Logins;
 /// <summary>256 random bits that open a login once. The prefix lets scanners find leaked ones.</summary>
 public readonly record struct RefreshToken(string Value)
 {
-    private const string Prefix = "rt_";
+    public const string Prefix = "rt_";
 
     public static RefreshToken New() => new(Prefix + Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32)));
 

@@ -37,45 +37,4 @@ public sealed class SignInBudget(IConfiguration config, TimeProvider clock)
             Math.Max(1, (int)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
         return Problems.Of(429, "too-many-tries", "Too many passwords were tried. Wait as long as Retry-After says.");
     }
-
-    private sealed class Buckets(int most, TimeSpan refill, TimeProvider clock)
-    {
-        private readonly Lock gate = new();
-        private readonly (double Used, long At)[] table = new (double, long)[1 << 17];
-
-        public TimeSpan? Take(string name)
-        {
-            lock (gate)
-            {
-                ref var bucket = ref Of(name);
-                if (bucket.Used + 1 > most) return (bucket.Used + 1 - most) * refill;
-                bucket.Used++;
-                return null;
-            }
-        }
-
-        public void Return(string name)
-        {
-            lock (gate)
-            {
-                ref var bucket = ref Of(name);
-                bucket.Used = Math.Max(0, bucket.Used - 1);
-            }
-        }
-
-        public void Fill(string name)
-        {
-            lock (gate) Of(name).Used = 0;
-        }
-
-        // The framework's hash of a string is keyed anew in each process.
-        private ref (double Used, long At) Of(string name)
-        {
-            ref var bucket = ref table[(uint)name.GetHashCode(StringComparison.Ordinal) % (uint)table.Length];
-            var now = clock.GetTimestamp();
-            bucket.Used = Math.Max(0, bucket.Used - (clock.GetElapsedTime(bucket.At, now) / refill));
-            bucket.At = now;
-            return ref bucket;
-        }
-    }
 }

@@ -1,4 +1,5 @@
 using System.Buffers.Text;
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -20,7 +21,14 @@ public sealed record Grant(
     Guid Subject, string ClientId, string Audience, string Scope, Guid? LoginId = null,
     DateTimeOffset? AuthenticatedAt = null, string? Actor = null, string? Roles = null);
 
-/// <summary>Issues RFC 9068 access tokens: ES256, ten minutes.</summary>
+/// <summary>What an ID token shall say; what is null it does not.</summary>
+public sealed record IdToken(
+    string ClientId, Guid Subject, DateTimeOffset AuthenticatedAt, Guid LoginId, string AccessToken, string? Nonce, string? Name, string? Zoneinfo, string? Email, bool? EmailVerified);
+
+/// <summary>What an ID token that comes back says: for which application, whom, and which login.</summary>
+public sealed record IdTokenHint(string ClientId, Guid Subject, Guid LoginId);
+
+/// <summary>Issues ID tokens, and RFC 9068 access tokens: ES256, ten minutes.</summary>
 public sealed class TokenIssuer(KeyRing keys, IConfiguration config, TimeProvider clock)
 {
     public const string People = "openreadings";
@@ -48,8 +56,44 @@ public sealed class TokenIssuer(KeyRing keys, IConfiguration config, TimeProvide
             Roles = grant.Roles is { Length: > 0 } roles ? roles.Split(' ') : null,
             Act = grant.Actor is null ? null : new { Sub = grant.Actor },
         });
+        return Sign("at+jwt", claims);
+    }
+
+    /// <summary>Tells an application who signed in, how and when (OpenID Connect Core §2). It opens nothing here.</summary>
+    public string IssueIdToken(IdToken about)
+    {
+        var now = clock.GetUtcNow().ToUnixTimeSeconds();
+        return Sign("JWT", Encode(new
+        {
+            Iss = Issuer, Aud = about.ClientId, Sub = about.Subject, Iat = now, Exp = now + LivesForSeconds, AuthTime = about.AuthenticatedAt.ToUnixTimeSeconds(),
+            about.Nonce, Sid = about.LoginId, AtHash = Base64Url.EncodeToString(SHA256.HashData(Encoding.ASCII.GetBytes(about.AccessToken)).AsSpan(0, 16)),
+            about.Name, about.Zoneinfo, about.Email, about.EmailVerified,
+        }));
+    }
+
+    /// <summary>Whom an ID token of ours is about, expired or not: it comes back when somebody signs out. Null where it is not ours.</summary>
+    public IdTokenHint? ReadIdToken(string token)
+    {
+        try
+        {
+            if (token.Split('.') is not [var header, var claims, var signature]) return null;
+            using var head = JsonDocument.Parse(Base64Url.DecodeFromChars(header));
+            using var said = JsonDocument.Parse(Base64Url.DecodeFromChars(claims));
+            if (head.RootElement.GetProperty("alg").GetString() != "ES256" || head.RootElement.GetProperty("typ").GetString() != "JWT") return null;
+            if (keys.Find(head.RootElement.GetProperty("kid").GetString()!)?.IsSignature(Encoding.ASCII.GetBytes($"{header}.{claims}"), Base64Url.DecodeFromChars(signature)) != true) return null;
+            string Text(string name) => said.RootElement.GetProperty(name).GetString()!;
+            return Text("iss") == Issuer ? new(Text("aud"), Guid.Parse(Text("sub")), Guid.Parse(Text("sid"))) : null;
+        }
+        catch (Exception e) when (e is FormatException or JsonException or KeyNotFoundException or InvalidOperationException or ArgumentException)
+        {
+            return null;
+        }
+    }
+
+    private string Sign(string type, string claims)
+    {
         var key = keys.Current();
-        var content = $"{Encode(new { Alg = "ES256", Typ = "at+jwt", key.Row.Kid })}.{claims}";
+        var content = $"{Encode(new { Alg = "ES256", Typ = type, key.Row.Kid })}.{claims}";
         return $"{content}.{Base64Url.EncodeToString(key.Sign(Encoding.ASCII.GetBytes(content)))}";
     }
 

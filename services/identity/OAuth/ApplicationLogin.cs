@@ -1,0 +1,45 @@
+using OpenReadings.Chassis;
+using OpenReadings.Identity.Logins;
+using OpenReadings.Identity.Tokens;
+
+namespace OpenReadings.Identity.OAuth;
+
+/// <summary>The login of an application that a person has let in, and its first tokens.</summary>
+public static class ApplicationLogin
+{
+    private sealed record Profile(string? Name, string TimeZone, string Email);
+
+    /// <summary>Begins it in the person's transaction. Null where the person is disabled, or has taken the consent back.</summary>
+    public static async Task<TokenEndpoint.Response?> BeginAsync(
+        UserTransaction db, Application application, Guid person, string scope, DateTimeOffset authenticatedAt, string? nonce, Guid loginId, TokenIssuer tokens, HttpContext http)
+    {
+        var begun = await db.ExecuteAsync(
+            """
+            insert into logins (login_id, client_id, scope, authenticated_at, expires_at, device, address)
+            select @loginId, @Id, @scope, @authenticatedAt, now() + interval '90 days', @device, @place::cidr
+            from accounts
+            join consents using (user_id)
+            where disabled_at is null and consents.client_id = @ClientId
+            for share                                                         -- a person who takes the consent back ends this login too
+            """, new { loginId, application.Id, application.ClientId, scope, authenticatedAt, device = Device.Of(http.Request), place = RateLimits.NetworkOf(http).ToString() });
+        if (begun == 0) return null;
+        RefreshToken? next = Scope.Covers(scope, ["offline_access"]) ? RefreshToken.New() : null;
+        if (next is { } first) await db.ExecuteAsync("insert into refresh_tokens (login_id, token_hash) values (@loginId, @hash)", new { loginId, hash = first.Hash });
+        var access = tokens.Issue(new Grant(person, application.Id, TokenIssuer.People, scope, loginId, authenticatedAt));
+        return new(access, "Bearer", TokenIssuer.LivesForSeconds, scope)
+        {
+            RefreshToken = next?.Value, IdToken = await IdTokenAsync(db, application, person, scope, authenticatedAt, nonce, loginId, access, tokens),
+        };
+    }
+
+    /// <summary>Null where the scope has no openid.</summary>
+    public static async Task<string?> IdTokenAsync(
+        UserTransaction db, Application application, Guid person, string scope, DateTimeOffset authenticatedAt, string? nonce, Guid loginId, string access, TokenIssuer tokens)
+    {
+        if (!Scope.Covers(scope, ["openid"])) return null;
+        var profile = await db.FindAsync<Profile>("select name, time_zone, email from accounts");
+        var (named, mailed) = (Scope.Covers(scope, ["profile"]), Scope.Covers(scope, ["email"]));
+        return tokens.IssueIdToken(new(application.Id, person, authenticatedAt, loginId, access, nonce,
+            named ? profile!.Name : null, named ? profile!.TimeZone : null, mailed ? profile!.Email : null, mailed ? false : null));
+    }
+}

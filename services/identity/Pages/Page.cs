@@ -1,0 +1,28 @@
+using Microsoft.AspNetCore.Components;
+using Microsoft.AspNetCore.Components.Web;
+
+namespace OpenReadings.Identity.Pages;
+
+/// <summary>Shows a page: plain HTML that needs no script, and may load, frame and send nothing but what it says.</summary>
+public sealed class Page(IServiceProvider services, ILoggerFactory loggers)
+{
+    /// <param name="http">Whose answer it is.</param>
+    /// <param name="parameters">Of the component.</param>
+    /// <param name="status">200 unless it says that something is wrong.</param>
+    /// <param name="sendsTo">Where a form of the page may lead, beside ourselves: browsers hold the redirect after a form to it, too.</param>
+    public async Task<IResult> ShowAsync<T>(HttpContext http, Dictionary<string, object?> parameters, int status = 200, string? sendsTo = null) where T : IComponent
+    {
+        await using var renderer = new HtmlRenderer(services, loggers);
+        var html = await renderer.Dispatcher.InvokeAsync(async () => (await renderer.RenderComponentAsync<T>(ParameterView.FromDictionary(parameters))).ToHtmlString());
+        http.Response.Headers.CacheControl = "no-store";
+        http.Response.Headers.ContentSecurityPolicy = $"default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'{(sendsTo is null ? "" : $" {sendsTo}")}";
+        return Results.Content($"<!DOCTYPE html>\n{html}\n", "text/html; charset=utf-8", statusCode: status);
+    }
+
+    /// <summary>Says what is wrong where nobody can be sent back to.</summary>
+    public Task<IResult> ShowErrorAsync(HttpContext http, string problem, int status = 400) =>
+        ShowAsync<MessagePage>(http, new() { ["Title"] = "This does not work", ["Text"] = problem }, status);
+
+    /// <summary>What a form may lead to when its answer redirects there.</summary>
+    public static string SourceOf(string redirectUri) => new Uri(redirectUri) is { Scheme: "http" or "https" } web ? web.GetLeftPart(UriPartial.Authority) : $"{new Uri(redirectUri).Scheme}:";
+}
