@@ -73,3 +73,15 @@ install_kubectl() {
     && sha256sum -c --status <<<"$sum  $folder/kubectl/kubectl" && mv "$folder/kubectl/kubectl" "$tool" && chmod +x "$tool" || die "kubectl could not be fetched whole."
   rm -rf "$folder"
 }
+
+# The clients that integrators use and a browser, for the tests of the OAuth provider (tests/clients).
+install_clients() {
+  local tool=$PWD/.dev/tools/clients missing=()
+  type npm >/dev/null 2>&1 || missing+=(npm)
+  type chromium >/dev/null 2>&1 || missing+=(chromium)
+  /usr/bin/python3 -c 'import authlib, requests' 2>/dev/null || missing+=(python3-authlib python3-requests)
+  ((${#missing[@]} == 0)) || install_missing "${missing[*]}"
+  mkdir -p "$tool"; cp tests/clients/*.mjs tests/clients/package*.json tests/clients/.npmrc "$tool"
+  cmp -s "$tool/package-lock.json" "$tool/node_modules/.installed" && return
+  (cd "$tool" && npm ci --silent && cp package-lock.json node_modules/.installed) || die "The clients of tests/clients could not be installed."
+}

@@ -79,7 +79,7 @@ public sealed class RunningPlatform : IAsyncLifetime
         return new()
         {
             ["ConnectionStrings:app"] = Databases[service].App, ["ConnectionStrings:relay"] = Databases[service].Relay,
-            ["Broker"] = Broker.ToString(), ["Identity:Issuer"] = "http://edge.invalid/identity",
+            ["Broker"] = Broker.ToString(), ["Identity:Issuer"] = new Uri(identity, "/identity").ToString(),
             ["Identity:Jwks"] = new Uri(identity, "/identity/.well-known/jwks.json").ToString(), ["Identity:Tokens"] = new Uri(identity, "/identity/v1/tokens").ToString(),
             ["Readings:Url"] = Services["readings"].Address.ToString(), ["Identity:ClientSecret"] = clientSecret, ["Clients:sync"] = clientSecret,
             ["KeyEncryptionKey"] = keyEncryption, ["Imports:Directory"] = imports, ["Limits:RequestsPerMinute"] = "1000000",

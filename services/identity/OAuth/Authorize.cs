@@ -100,6 +100,10 @@ public static class Authorize
         }
     }
 
+    /// <summary>Where a request that waits for somebody to sign in may lead in the end; null where it is not right.</summary>
+    public static async Task<string?> SendsToAsync(string next, Database database, CancellationToken ct) =>
+        next.StartsWith($"{Path}?", StringComparison.Ordinal) && await ReadAsync(next[Path.Length..], database, ct) is { Asked: { } asked } ? Page.SourceOf(asked.RedirectUri) : null;
+
     // Nothing of a request is believed, and nobody is sent anywhere, before the application and its redirect URI are known to be right.
     private static async Task<(Asked? Asked, string? Problem)> ReadAsync(string query, Database database, CancellationToken ct)
     {

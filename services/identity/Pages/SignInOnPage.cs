@@ -12,8 +12,8 @@ public static class SignInOnPage
 
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/sign-in", (HttpContext http, BrowserSession sessions, Page page, string? @return, string? email) =>
-            IsOurs(@return) ? ShowAsync(http, sessions, page, @return!, email) : page.ShowErrorAsync(http, "Go back to the application and start again from there.")).ExcludeFromDescription();
+        routes.MapGet("/sign-in", (HttpContext http, Database database, BrowserSession sessions, Page page, CancellationToken ct, string? @return, string? email) =>
+            IsOurs(@return) ? ShowAsync(http, database, sessions, page, @return!, email, ct) : page.ShowErrorAsync(http, "Go back to the application and start again from there.")).ExcludeFromDescription();
         routes.MapPost("/sign-in", HandleAsync).DisableAntiforgery().ExcludeFromDescription();
     }
 
@@ -25,8 +25,11 @@ public static class SignInOnPage
     private static bool IsOurs(string? next) =>
         next is not null && (next.StartsWith($"{Authorize.Path}?", StringComparison.Ordinal) || next == DecideDevice.Path || next.StartsWith($"{DecideDevice.Path}?", StringComparison.Ordinal));
 
-    private static Task<IResult> ShowAsync(HttpContext http, BrowserSession sessions, Page page, string next, string? email, string? problem = null, int status = 200) =>
-        page.ShowAsync<SignInPage>(http, new() { ["FormToken"] = sessions.FormTokenFor(http), ["Return"] = next, ["Email"] = email, ["Problem"] = problem }, status);
+    // A browser holds every redirect that follows a form to the form's page: also the one to the application, where nothing more has to be asked.
+    private static async Task<IResult> ShowAsync(
+        HttpContext http, Database database, BrowserSession sessions, Page page, string next, string? email, CancellationToken ct, string? problem = null, int status = 200) =>
+        await page.ShowAsync<SignInPage>(http, new() { ["FormToken"] = sessions.FormTokenFor(http), ["Return"] = next, ["Email"] = email, ["Problem"] = problem },
+            status, await Authorize.SendsToAsync(next, database, ct));
 
     private static async Task<IResult> HandleAsync(
         HttpContext http, Credentials credentials, Database database, BrowserSession sessions, Page page, TimeProvider clock, CancellationToken ct)
@@ -36,15 +39,15 @@ public static class SignInOnPage
         catch (RefusedException e) { return await page.ShowErrorAsync(http, e.Message); }
         if (form["return"] is not { } next || !IsOurs(next)) return await page.ShowErrorAsync(http, "Go back to the application and start again from there.");
         var email = form["email"] ?? "";
-        if (!sessions.IsOurs(http, form)) return await ShowAsync(http, sessions, page, next, email, "The form was too old. Try once more.", 403);
+        if (!sessions.IsOurs(http, form)) return await ShowAsync(http, database, sessions, page, next, email, ct, "The form was too old. Try once more.", 403);
 
         var (person, refusal) = await credentials.CheckAsync(email, form["password"] ?? "", http, ct);
-        if (person is null) return await ShowAsync(http, sessions, page, next, email, refusal!.ProblemDetails.Detail, refusal.StatusCode);
+        if (person is null) return await ShowAsync(http, database, sessions, page, next, email, ct, refusal!.ProblemDetails.Detail, refusal.StatusCode);
         var before = await sessions.FindAsync(http, ct);
         await using (var db = await database.BeginAsync(person.UserId, ct))
         {
             if (await NewLogin.BeginAsync(db, http, person, BrowserSession.Client, LoginScope, clock.GetUtcNow()) is not { } loginId)
-                return await ShowAsync(http, sessions, page, next, email, Credentials.Refused().ProblemDetails.Detail, 401);
+                return await ShowAsync(http, database, sessions, page, next, email, ct, Credentials.Refused().ProblemDetails.Detail, 401);
             await sessions.BeginAsync(db, http, loginId);
             await db.CommitAsync();
         }

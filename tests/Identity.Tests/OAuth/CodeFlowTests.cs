@@ -299,7 +299,7 @@ public sealed class CodeFlowTests(IdentityService service)
         using var browser = new Browser(service);
         await browser.AskAsync(app.Request(changes: ("login_hint", "\"><script>alert(1)</script>")));
         Assert.DoesNotContain("<script", browser.Html, StringComparison.Ordinal);
-        Assert.Equal("default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'", browser.Headers.GetValues("Content-Security-Policy").Single());
+        Assert.Equal("default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self' https://lab.example", browser.Headers.GetValues("Content-Security-Policy").Single());
         Assert.True(browser.Headers.CacheControl?.NoStore);
         await browser.SendAsync(("email", "nobody@example.org"), ("password", "Wrong-password-1"));
         Assert.Equal(Unauthorized, browser.Status);
