@@ -71,6 +71,15 @@ begin
 end
 $$;
 
+CREATE PROCEDURE public.begin_erasure(IN erasure uuid)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    insert into public.erasures (erasure_id, account_id, erased)
+    select erasure, public.app_user_id(), jsonb_build_object('identity', now()) where public.app_user_id() is not null
+    on conflict (account_id) do nothing;
+$$;
+
 CREATE FUNCTION public.decide_device_request(code text, allowed text, proven_at timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -139,6 +148,13 @@ CREATE FUNCTION public.find_device_request(code text) RETURNS TABLE(client_id uu
     select d.client_id, d.scope, d.asked_from::text, d.created_at
     from public.device_requests d
     where d.user_code = code and d.expires_at > now() and d.decided_by is null and public.app_user_id() is not null;
+$$;
+
+CREATE FUNCTION public.find_erasure(erasure uuid) RETURNS TABLE(account_id uuid, requested_at timestamp with time zone, erased text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    select e.account_id, e.requested_at, e.erased::text from public.erasures e where e.erasure_id = erasure;
 $$;
 
 CREATE TABLE public.accounts (
@@ -230,6 +246,13 @@ CREATE PROCEDURE public.forget_old_authorizations()
     delete from public.application_secrets where expires_at < now();
 $$;
 
+CREATE PROCEDURE public.forget_old_erasures()
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    delete from public.erasures where requested_at < now() - interval '1 year';
+$$;
+
 CREATE TABLE public.logins (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
     login_id uuid NOT NULL,
@@ -307,6 +330,13 @@ CREATE FUNCTION public.is_familiar(wanted_email_key text, from_address cidr) RET
            WHERE ((accounts.email_key = is_familiar.wanted_email_key) AND ((familiar_addresses.address)::inet = (is_familiar.from_address)::inet) AND (familiar_addresses.last_used_at > (now() - '90 days'::interval))))) AS "exists";
 END;
 
+CREATE PROCEDURE public.note_erased(IN account uuid, IN service text, IN at timestamp with time zone)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    update public.erasures set erased = jsonb_build_object(service, at) || erased where account_id = account;
+$$;
+
 CREATE PROCEDURE public.note_repeated_sign_up(IN taken_email_key text)
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -378,6 +408,16 @@ begin
         raise exception 'This account was deleted.' using errcode = 'P0404', constraint = 'user_departed';
     end if;
     return new;
+end
+$$;
+
+CREATE FUNCTION public.retire_key() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+begin
+    insert into public.retired_keys (kid, x, y, signed_until) values (old.kid, old.x, old.y, least(old.signs_until, now())) on conflict do nothing;
+    return null;
 end
 $$;
 
@@ -528,6 +568,13 @@ CREATE TABLE public.device_requests (
     CONSTRAINT device_requests_device_hash_check CHECK ((length(device_hash) = 32))
 );
 
+CREATE TABLE public.erasures (
+    erasure_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    requested_at timestamp with time zone DEFAULT now() NOT NULL,
+    erased jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
 CREATE TABLE public.inbox (
     message_id uuid NOT NULL,
     consumer text NOT NULL,
@@ -566,6 +613,13 @@ CREATE TABLE public.preferences (
 );
 
 ALTER TABLE ONLY public.preferences FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.retired_keys (
+    kid text NOT NULL,
+    x text NOT NULL,
+    y text NOT NULL,
+    signed_until timestamp with time zone NOT NULL
+);
 
 CREATE TABLE public.revocations (
     added_by xid8 DEFAULT pg_current_xact_id() NOT NULL,
@@ -685,6 +739,12 @@ ALTER TABLE ONLY public.device_requests
 ALTER TABLE ONLY public.device_requests
     ADD CONSTRAINT device_requests_user_code_key UNIQUE (user_code);
 
+ALTER TABLE ONLY public.erasures
+    ADD CONSTRAINT erasures_account_id_key UNIQUE (account_id);
+
+ALTER TABLE ONLY public.erasures
+    ADD CONSTRAINT erasures_pkey PRIMARY KEY (erasure_id);
+
 ALTER TABLE ONLY public.familiar_addresses
     ADD CONSTRAINT familiar_addresses_pkey PRIMARY KEY (user_id, address);
 
@@ -711,6 +771,9 @@ ALTER TABLE ONLY public.refresh_tokens
 
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_token_hash_key UNIQUE (token_hash);
+
+ALTER TABLE ONLY public.retired_keys
+    ADD CONSTRAINT retired_keys_pkey PRIMARY KEY (kid);
 
 ALTER TABLE ONLY public.roles
     ADD CONSTRAINT roles_pkey PRIMARY KEY (user_id, role);
@@ -740,6 +803,8 @@ CREATE INDEX revocations_by_transaction ON public.revocations USING btree (added
 CREATE UNIQUE INDEX schemaversions_scriptname ON public.schemaversions USING btree (scriptname);
 
 CREATE TRIGGER end_application AFTER DELETE ON public.applications FOR EACH ROW EXECUTE FUNCTION public.end_application();
+
+CREATE TRIGGER retire_key AFTER DELETE ON public.signing_keys FOR EACH ROW EXECUTE FUNCTION public.retire_key();
 
 CREATE TRIGGER revoke_login AFTER UPDATE ON public.logins FOR EACH ROW WHEN (((old.ended_at IS NULL) AND (new.ended_at IS NOT NULL))) EXECUTE FUNCTION public.revoke_login();
 
@@ -861,6 +926,9 @@ GRANT ALL ON PROCEDURE public.ask_for_device(IN device bytea, IN code text, IN c
 REVOKE ALL ON FUNCTION public.become_first_administrator() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.become_first_administrator() TO identity_app;
 
+REVOKE ALL ON PROCEDURE public.begin_erasure(IN erasure uuid) FROM PUBLIC;
+GRANT ALL ON PROCEDURE public.begin_erasure(IN erasure uuid) TO identity_app;
+
 REVOKE ALL ON FUNCTION public.decide_device_request(code text, allowed text, proven_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.decide_device_request(code text, allowed text, proven_at timestamp with time zone) TO identity_app;
 
@@ -880,6 +948,9 @@ GRANT ALL ON FUNCTION public.find_browser_session(presented_hash bytea) TO ident
 
 REVOKE ALL ON FUNCTION public.find_device_request(code text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.find_device_request(code text) TO identity_app;
+
+REVOKE ALL ON FUNCTION public.find_erasure(erasure uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.find_erasure(erasure uuid) TO identity_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.accounts TO identity_app;
 GRANT SELECT ON TABLE public.accounts TO identity_backup;
@@ -909,6 +980,9 @@ GRANT ALL ON PROCEDURE public.forget_old_audit() TO identity_app;
 REVOKE ALL ON PROCEDURE public.forget_old_authorizations() FROM PUBLIC;
 GRANT ALL ON PROCEDURE public.forget_old_authorizations() TO identity_app;
 
+REVOKE ALL ON PROCEDURE public.forget_old_erasures() FROM PUBLIC;
+GRANT ALL ON PROCEDURE public.forget_old_erasures() TO identity_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.logins TO identity_app;
 GRANT SELECT ON TABLE public.logins TO identity_backup;
 GRANT SELECT ON TABLE public.logins TO identity_readonly;
@@ -931,6 +1005,9 @@ GRANT ALL ON FUNCTION public.is_application_secret(wanted uuid, presented_hash b
 REVOKE ALL ON FUNCTION public.is_familiar(wanted_email_key text, from_address cidr) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.is_familiar(wanted_email_key text, from_address cidr) TO identity_app;
 
+REVOKE ALL ON PROCEDURE public.note_erased(IN account uuid, IN service text, IN at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON PROCEDURE public.note_erased(IN account uuid, IN service text, IN at timestamp with time zone) TO identity_app;
+
 REVOKE ALL ON PROCEDURE public.note_repeated_sign_up(IN taken_email_key text) FROM PUBLIC;
 GRANT ALL ON PROCEDURE public.note_repeated_sign_up(IN taken_email_key text) TO identity_app;
 
@@ -939,6 +1016,8 @@ GRANT ALL ON FUNCTION public.people(wanted text, before timestamp with time zone
 
 REVOKE ALL ON FUNCTION public.poll_device_request(device bytea, client uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.poll_device_request(device bytea, client uuid) TO identity_app;
+
+REVOKE ALL ON FUNCTION public.retire_key() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.revoke_login() FROM PUBLIC;
 
@@ -973,6 +1052,8 @@ GRANT SELECT ON TABLE public.departed_users TO identity_readonly;
 
 GRANT SELECT ON TABLE public.device_requests TO identity_backup;
 
+GRANT SELECT ON TABLE public.erasures TO identity_backup;
+
 GRANT SELECT,INSERT,DELETE ON TABLE public.inbox TO identity_app;
 GRANT SELECT ON TABLE public.inbox TO identity_backup;
 
@@ -986,6 +1067,9 @@ GRANT SELECT ON TABLE public.outbox_parked TO identity_backup;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.preferences TO identity_app;
 GRANT SELECT ON TABLE public.preferences TO identity_backup;
 GRANT SELECT ON TABLE public.preferences TO identity_readonly;
+
+GRANT SELECT ON TABLE public.retired_keys TO identity_app;
+GRANT SELECT ON TABLE public.retired_keys TO identity_backup;
 
 GRANT SELECT ON TABLE public.revocations TO identity_app;
 GRANT SELECT ON TABLE public.revocations TO identity_backup;

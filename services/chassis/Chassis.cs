@@ -88,6 +88,10 @@ public static class ServiceChassis
             options.ForwardedHeaders = ForwardedHeaders.XForwardedFor | ForwardedHeaders.XForwardedProto;
             foreach (var network in config.GetSection("Edge:Networks").Get<string[]>() ?? []) options.KnownIPNetworks.Add(System.Net.IPNetwork.Parse(network));
         });
+        // For programs in pages of others: those named, and without cookies, so that nobody acts in a person's name from there.
+        services.AddCors(options => options.AddDefaultPolicy(policy => policy.WithOrigins(config.GetSection("Cors:Origins").Get<string[]>() ?? [])
+            .WithHeaders("Authorization", "Content-Type", "If-Match", "If-None-Match", "X-API-Key").WithMethods("GET", "POST", "PUT", "PATCH", "DELETE")
+            .WithExposedHeaders("ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate").SetPreflightMaxAge(TimeSpan.FromHours(1))));
         services.AddRequestTimeouts(options => options.DefaultPolicy = new() { Timeout = TimeSpan.FromSeconds(60), TimeoutStatusCode = 504 });
         RateLimits.Add(services, config);
         Problems.Add(services);
@@ -110,7 +114,20 @@ public static class ServiceChassis
             SuppressDiagnosticsCallback = context => context.Exception is ProblemException or BadHttpRequestException,
         });
         app.UseStatusCodePages();
+        // Whoever came by https once is not to be led to http later: said wherever the issuer's own address is https.
+        if (app.Configuration["Identity:Issuer"]!.StartsWith("https://", StringComparison.Ordinal))
+            app.Use((http, next) =>
+            {
+                // As the answer goes out: one to an error begins without the headers there were.
+                http.Response.OnStarting(() =>
+                {
+                    http.Response.Headers.StrictTransportSecurity = "max-age=31536000; includeSubDomains";
+                    return Task.CompletedTask;
+                });
+                return next(http);
+            });
         app.UseRouting();
+        app.UseCors();
         app.UseAuthentication();
         RateLimits.UseHeaders(app);
         app.UseRateLimiter();

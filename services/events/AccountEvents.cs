@@ -17,3 +17,13 @@ public sealed record AccountDeleted(Guid UserId, DateTimeOffset DeletedAt) : IEv
     public static string Type => "account.deleted.v1";
     public string Subject => UserId.ToString();
 }
+
+/// <summary>A service has nothing of a person any more. Exchange <c>&lt;service&gt;.events</c>.</summary>
+/// <param name="UserId">The person that was forgotten.</param>
+/// <param name="Service">Which service has forgotten: readings or sync.</param>
+/// <param name="ErasedAt">When the last of it was gone. Backups keep it until they are pruned.</param>
+public sealed record AccountErased(Guid UserId, string Service, DateTimeOffset ErasedAt) : IEvent
+{
+    public static string Type => "account.erased.v1";
+    public string Subject => UserId.ToString();
+}

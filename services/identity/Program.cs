@@ -1,4 +1,5 @@
 using OpenReadings.Chassis;
+using OpenReadings.Events;
 using OpenReadings.Identity.Accounts;
 using OpenReadings.Identity.Administration;
 using OpenReadings.Identity.ApiKeys;
@@ -11,7 +12,9 @@ using OpenReadings.Identity.Passwords;
 using OpenReadings.Identity.Preferences;
 using OpenReadings.Identity.Tokens;
 
-var builder = WebApplication.CreateBuilder(args).AddChassis("identity");
+var builder = WebApplication.CreateBuilder(args).AddChassis("identity",
+    new Subscription("identity.erased-readings", "readings.events").On<AccountErased, NoteErased>(),
+    new Subscription("identity.erased-sync", "sync.events").On<AccountErased, NoteErased>());
 builder.Services.AddValidation();
 builder.Services.AddSingleton<PasswordHasher>();
 builder.Services.AddHostedService(services => services.GetRequiredService<PasswordHasher>());
@@ -62,6 +65,7 @@ ShowUserInfo.Map(app.MapGroup("/identity/v1").RequireAuthorization().WithTags("p
 // Not among the sensitive ones: there is nothing to guess, and services ask for everybody from one address.
 var services = app.MapGroup("/identity/v1").WithTags("identity");
 IntrospectKey.Map(services);
+ShowErasure.Map(services);
 ShowRevocations.Map(services);
 
 // Who somebody is, is changed by them alone: a key opens readings, and none of this.

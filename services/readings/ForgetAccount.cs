@@ -4,7 +4,7 @@ using OpenReadings.Events;
 namespace OpenReadings.Readings;
 
 /// <summary>Erases a person: sources, readings, rollups, events. Remembers only the id, so that nothing comes back.</summary>
-public sealed class ForgetAccount(Database database) : IHandle<AccountDeleted>
+public sealed class ForgetAccount(Database database, TimeProvider clock) : IHandle<AccountDeleted>
 {
     public async Task HandleAsync(AccountDeleted happened, Received received, CancellationToken ct)
     {
@@ -31,6 +31,7 @@ public sealed class ForgetAccount(Database database) : IHandle<AccountDeleted>
 
             await db.ExecuteAsync("delete from declared_metrics");
             await db.IsFirstTimeAsync(received.Id, nameof(ForgetAccount));
+            await db.PublishAsync(new AccountErased(happened.UserId, "readings", clock.GetUtcNow()));
             await db.CommitAsync();
             return;
         }

@@ -54,6 +54,61 @@ public sealed class AnswerTests(Notebook notebook)
     }
 
     [Fact]
+    public async Task Pages_of_others_may_ask_only_where_they_are_named_and_never_with_cookies()
+    {
+        await using var app = await Notebook.StartAsync(notebook.Database, notebook.Broker, notebook.Identity, null, ("Cors:Origins:0", "https://lab.example"));
+        using var http = new HttpClient { BaseAddress = new Uri(app.Urls.First()) };
+        async Task<HttpResponseMessage> AskFirst(string origin)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Options, "/notebook/v1/notes") { Headers = { { "Origin", origin }, { "Access-Control-Request-Method", "POST" }, { "Access-Control-Request-Headers", "authorization" } } };
+            return await http.SendAsync(request, Ct);
+        }
+
+        using var named = await AskFirst("https://lab.example");
+        Assert.Equal("https://lab.example", named.Headers.GetValues("Access-Control-Allow-Origin").Single());
+        Assert.False(named.Headers.Contains("Access-Control-Allow-Credentials"));
+        foreach (var origin in new[] { "https://evil.example", "https://lab.example.evil.example", "http://lab.example", "null" })
+        {
+            using var other = await AskFirst(origin);
+            Assert.False(other.Headers.Contains("Access-Control-Allow-Origin"), origin);
+        }
+    }
+
+    [Fact]
+    public async Task Where_the_platform_is_reached_by_https_browsers_are_told_to_stay_with_it()
+    {
+        await using var app = await Notebook.StartAsync(notebook.Database, notebook.Broker, notebook.Identity, null, ("Identity:Issuer", "https://readings.example/identity"));
+        using var http = new HttpClient { BaseAddress = new Uri(app.Urls.First()) };
+        foreach (var path in new[] { "/livez", "/notebook/v1/notes", "/nowhere", "/boom" })
+            Assert.Equal("max-age=31536000; includeSubDomains", (await http.GetAsync(path, Ct)).Headers.GetValues("Strict-Transport-Security").Single());
+        Assert.False((await notebook.Http.GetAsync("/livez", Ct)).Headers.Contains("Strict-Transport-Security"));
+    }
+
+    [Fact]
+    public async Task What_was_revoked_is_refused_and_nothing_else_and_while_the_issuer_is_away_the_last_word_stays()
+    {
+        await using var issuer = await TestIdentity.StartAsync();
+        using var http = new HttpClient();
+        var clock = new ManualClock();
+        using var revocations = new Revocations(http, new Uri(issuer.Jwks, "v1/revocations"), clock, NullLogger<Revocations>.Instance);
+        using var keys = new JwksCache(http, issuer.Jwks, clock);
+        var verifier = new TokenVerifier(keys, TestIdentity.Issuer, "notebook", clock);
+        async Task<VerifiedToken> Of(Guid person) => (await verifier.VerifyAsync(issuer.TokenFor(person), Ct)).Token!;
+        static string Mark(string kind, object id) => Convert.ToBase64String(System.Security.Cryptography.SHA256.HashData(Encoding.UTF8.GetBytes($"{kind} {id}"))[..16]);
+
+        var (ada, bob, eve) = (await Of(Guid.NewGuid()), await Of(Guid.NewGuid()), await Of(Guid.NewGuid()));
+        issuer.Revoked.Add(new(Mark("login", ada.LoginId!), null));
+        issuer.Revoked.Add(new(Mark("person", bob.Subject), bob.IssuedAt));
+        issuer.Revoked.Add(new(Mark("person", eve.Subject), eve.IssuedAt.AddSeconds(-1)));
+        Assert.False(revocations.Refuses(ada));
+        await revocations.AskAsync(Ct);
+        Assert.Equal((true, true, false), (revocations.Refuses(ada), revocations.Refuses(bob), revocations.Refuses(eve)));
+        await issuer.DisposeAsync();
+        await revocations.AskAsync(Ct);
+        Assert.Equal((true, true, false), (revocations.Refuses(ada), revocations.Refuses(bob), revocations.Refuses(eve)));
+    }
+
+    [Fact]
     public async Task Each_person_has_an_allowance_of_their_own_and_is_told_what_is_left()
     {
         await using var app = await Notebook.StartAsync(notebook.Database, notebook.Broker, notebook.Identity, null, ("Limits:RequestsPerMinute", "5"));

@@ -16,7 +16,7 @@ public sealed class IsolationTests(IdentityService service)
 
     [Fact]
     public async Task Every_table_is_protected_by_row_level_security() =>
-        Assert.Empty(await RlsGuard.UnprotectedTablesAsync(service.Database, "signing_keys", "revocations", "device_requests"));
+        Assert.Empty(await RlsGuard.UnprotectedTablesAsync(service.Database, "signing_keys", "revocations", "device_requests", "erasures", "retired_keys"));
 
     [Fact]
     public async Task The_services_role_may_do_no_more_than_it_needs() =>
@@ -88,7 +88,7 @@ public sealed class IsolationTests(IdentityService service)
         [
             "GET /identity/.well-known/openid-configuration", "GET /identity/.well-known/jwks.json",
             "POST /identity/v1/accounts", "POST /identity/v1/logins", "POST /identity/v1/logins/refresh",
-            "POST /identity/v1/tokens", "POST /identity/v1/api-keys/introspect", "GET /identity/v1/revocations",
+            "POST /identity/v1/tokens", "POST /identity/v1/api-keys/introspect", "GET /identity/v1/revocations", "GET /identity/v1/erasures/{erasureId:guid}", "GET /identity/.well-known/keys/{kid}",
             // Programs prove themselves, and pages ask for a cookie: their own tests say how.
             "POST /identity/v1/device-authorizations", "POST /identity/v1/tokens/introspect", "POST /identity/v1/tokens/revoke", "GET /identity/v1/authorize", "POST /identity/v1/authorize",
             "GET /identity/v1/end-session", "POST /identity/v1/end-session", "GET /identity/sign-in", "POST /identity/sign-in", "GET /identity/device", "POST /identity/device",

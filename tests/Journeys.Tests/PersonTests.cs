@@ -1,5 +1,8 @@
+using System.Buffers.Text;
 using System.Net;
 using System.Net.Http.Json;
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using Dapper;
 using Npgsql;
@@ -71,6 +74,22 @@ public sealed class PersonTests(RunningPlatform platform)
         }, Ct);
         Assert.Equal(HttpStatusCode.NoContent, deleted.StatusCode);
 
+        // Once every service has confirmed, there is a receipt that anybody can verify, and it is about her.
+        using var anybody = platform.Anonymous();
+        JsonElement erasure = default;
+        await UntilAsync(async () => (erasure = await anybody.GetFromJsonAsync<JsonElement>(deleted.Headers.Location, Ct)).GetProperty("receipt").ValueKind == JsonValueKind.String);
+        var parts = erasure.GetProperty("receipt").GetString()!.Split('.');
+        var (header, receipt) = (JsonDocument.Parse(Base64Url.DecodeFromChars(parts[0])).RootElement, JsonDocument.Parse(Base64Url.DecodeFromChars(parts[1])).RootElement);
+        Assert.Equal(("erasure-receipt+jwt", ada.Id), (header.GetProperty("typ").GetString(), receipt.GetProperty("sub").GetGuid()));
+        Assert.Equal(["identity", "readings", "sync"], receipt.GetProperty("erased").EnumerateObject().Select(service => service.Name));
+        var key = await anybody.GetFromJsonAsync<JsonElement>($"/identity/.well-known/keys/{header.GetProperty("kid").GetString()}", Ct);
+        using var ecdsa = ECDsa.Create(new ECParameters
+        {
+            Curve = ECCurve.NamedCurves.nistP256,
+            Q = new() { X = Base64Url.DecodeFromChars(key.GetProperty("x").GetString()), Y = Base64Url.DecodeFromChars(key.GetProperty("y").GetString()) },
+        });
+        Assert.True(ecdsa.VerifyData(Encoding.ASCII.GetBytes($"{parts[0]}.{parts[1]}"), Base64Url.DecodeFromChars(parts[2]), HashAlgorithmName.SHA256));
+
         await UntilAsync(async () => await RowsAsync("readings", "select (select count(*) from departed_users where user_id = @id)::int - (select count(*) from sources where user_id = @id)::int", ada.Id) == 1
             && await RowsAsync("sync", "select count(*)::int from departed_users where user_id = @id", ada.Id) == 1);
         foreach (var (service, database) in platform.Databases)
@@ -86,7 +105,7 @@ public sealed class PersonTests(RunningPlatform platform)
         }
         using var late = await ada.Http.PutAsJsonAsync($"/readings/v1/sources/{Guid.NewGuid()}",
             new { name = "Meter", kind = "meter", metrics = new { reading = new { unit = "kWh" } } }, Ct);
-        Assert.Equal(HttpStatusCode.NotFound, late.StatusCode);
+        Assert.Equal(HttpStatusCode.Unauthorized, late.StatusCode);
         using var again = await platform.Anonymous().PostAsJsonAsync("/identity/v1/logins", new { email = ada.Email, password = ada.Password }, Ct);
         Assert.Equal(HttpStatusCode.Unauthorized, again.StatusCode);
         Assert.Equal(1, (await bob.Http.GetFromJsonAsync<JsonElement>("/readings/v1/sources", Ct)).GetProperty("sources").GetArrayLength());

@@ -16,7 +16,7 @@ public static class DeleteAccount
     public static void Map(IEndpointRouteBuilder routes) => routes.MapDelete("/me", HandleAsync)
         .RequireRateLimiting(RateLimits.Sensitive)
         .WithName("DeleteAccount")
-        .WithSummary("Deletes your account for good; every service forgets you. Asks for the password.")
+        .WithSummary("Deletes your account for good; every service forgets you. Asks for the password. At Location is a signed receipt as soon as all have.")
         .WithExample(request: """{"password": "Correct horse 7"}""");
 
     private static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(
@@ -31,11 +31,14 @@ public static class DeleteAccount
 
         await using var db = await database.BeginAsync(user, ct);
         var applications = await db.QueryAsync<Guid>("select client_id from applications");
+        var erasureId = Guid.NewGuid();                      // wholly random: it is all that shows the receipt
+        await db.ExecuteAsync("call begin_erasure(@erasureId)", new { erasureId });
         // Password, logins and refresh tokens go with the row.
         if (await db.ExecuteAsync("delete from accounts") == 0) return Account.Gone();
         await db.PublishAsync(new AccountDeleted(user.Id, clock.GetUtcNow()));
         foreach (var clientId in applications) await db.PublishAsync(new AccountDeleted(clientId, clock.GetUtcNow()));
         await db.CommitAsync();
+        http.Response.Headers.Location = $"/identity/v1/erasures/{erasureId}";
         return TypedResults.NoContent();
     }
 }

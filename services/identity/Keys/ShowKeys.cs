@@ -10,7 +10,11 @@ public static class ShowKeys
 
     public sealed record Response(IReadOnlyList<Key> Keys);
 
-    public static void Map(IEndpointRouteBuilder routes) => routes.MapGet("/jwks.json", Handle)
+    private sealed record Half(string Kid, string X, string Y);
+
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapGet("/jwks.json", Handle)
         .WithName("ShowKeys")
         .WithSummary("The public keys of access tokens: of now, of next month, and of tokens that still live.")
         .WithExample(response:
@@ -19,6 +23,22 @@ public static class ShowKeys
               "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0", "use": "sig", "alg": "ES256",
               "kid": "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"}]}
             """);
+        routes.MapGet("/keys/{kid}", HandleOneAsync)
+            .WithName("ShowKey").WithSummary("Any public key that ever signed here: for receipts, which are kept longer than keys sign.")
+            .WithExample(response:
+                """
+                {"kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+                 "use": "sig", "alg": "ES256", "kid": "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"}
+                """);
+    }
+
+    private static async Task<Results<Ok<Key>, ProblemHttpResult>> HandleOneAsync(string kid, Database database, CancellationToken ct)
+    {
+        await using var db = await database.BeginUnownedAsync(ct);
+        return await db.FindAsync<Half>("select kid, x, y from signing_keys where kid = @kid union all select kid, x, y from retired_keys where kid = @kid", new { kid }) is { } half
+            ? TypedResults.Ok(new Key("EC", "P-256", half.X, half.Y, "sig", "ES256", half.Kid))
+            : Problems.Of(404, "key-not-found", "No key of this id has signed here.");
+    }
 
     private static Ok<Response> Handle(KeyRing ring, HttpResponse response)
     {

@@ -71,6 +71,11 @@ public sealed class TokenIssuer(KeyRing keys, IConfiguration config, TimeProvide
         }));
     }
 
+    /// <summary>Signs what we stand by for others to keep (JWS, ES256).</summary>
+    /// <param name="type">The header's typ: never one of those of tokens.</param>
+    /// <param name="said">The content.</param>
+    public string SignStatement<T>(string type, T said) => Sign(type, Encode(said));
+
     /// <summary>Whom an ID token of ours is about, expired or not: it comes back when somebody signs out. Null where it is not ours.</summary>
     public IdTokenHint? ReadIdToken(string token)
     {

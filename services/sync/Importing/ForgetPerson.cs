@@ -4,7 +4,7 @@ using OpenReadings.Events;
 namespace OpenReadings.Sync.Importing;
 
 /// <summary>An account was deleted: its imports end, and files, receipts and rejects go with it.</summary>
-public sealed class ForgetPerson(Database database, ImportFiles files, ServiceTokens tokens) : IHandle<AccountDeleted>
+public sealed class ForgetPerson(Database database, ImportFiles files, ServiceTokens tokens, TimeProvider clock) : IHandle<AccountDeleted>
 {
     public async Task HandleAsync(AccountDeleted happened, Received received, CancellationToken ct)
     {
@@ -23,5 +23,8 @@ public sealed class ForgetPerson(Database database, ImportFiles files, ServiceTo
         // A running worker sees at its next beat that the row is gone.
         tokens.Forget(happened.UserId);
         files.DeleteAllOf(happened.UserId);
+        await using var last = await database.BeginAsync(happened.UserId, ct);
+        await last.PublishAsync(new AccountErased(happened.UserId, "sync", clock.GetUtcNow()));
+        await last.CommitAsync();
     }
 }
