@@ -105,7 +105,8 @@ public sealed class PersonTests(RunningPlatform platform)
         }
         using var late = await ada.Http.PutAsJsonAsync($"/readings/v1/sources/{Guid.NewGuid()}",
             new { name = "Meter", kind = "meter", metrics = new { reading = new { unit = "kWh" } } }, Ct);
-        Assert.Equal(HttpStatusCode.Unauthorized, late.StatusCode);
+        // By the token that was revoked, or by the service that has forgotten her already: whichever was quicker.
+        Assert.Contains(late.StatusCode, new[] { HttpStatusCode.Unauthorized, HttpStatusCode.NotFound });
         using var again = await platform.Anonymous().PostAsJsonAsync("/identity/v1/logins", new { email = ada.Email, password = ada.Password }, Ct);
         Assert.Equal(HttpStatusCode.Unauthorized, again.StatusCode);
         Assert.Equal(1, (await bob.Http.GetFromJsonAsync<JsonElement>("/readings/v1/sources", Ct)).GetProperty("sources").GetArrayLength());
