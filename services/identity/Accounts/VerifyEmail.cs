@@ -40,7 +40,7 @@ public static class VerifyEmail
         var isTooOften = await db.ScalarAsync<bool>(
             """
             select count(*) filter (where created_at > now() - interval '1 minute') > 0 or count(*) >= 5
-            from (select created_at from mail_tokens where purpose = 'verify' union all select created_at from mail_outbox where kind = 'verify') sent
+            from (select created_at from mail_tokens where purpose = 'verify' union all select created_at from mail_outbox where kind = 'verify' and attempts = 0) sent
             where created_at > now() - interval '1 day'
             """);
         if (isTooOften)
