@@ -157,6 +157,16 @@ CREATE FUNCTION public.find_erasure(erasure uuid) RETURNS TABLE(account_id uuid,
     select e.account_id, e.requested_at, e.erased::text from public.erasures e where e.erasure_id = erasure;
 $$;
 
+CREATE FUNCTION public.find_passkey(presented_id bytea) RETURNS TABLE(user_id uuid, is_disabled boolean)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    select k.user_id, a.disabled_at is not null
+    from public.passkeys k
+    join public.accounts a using (user_id)
+    where k.credential_id = presented_id;
+$$;
+
 CREATE TABLE public.accounts (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
     email text NOT NULL,
@@ -265,6 +275,7 @@ CREATE TABLE public.logins (
     ended_because text,
     device text,
     address cidr,
+    methods text DEFAULT 'pwd'::text NOT NULL,
     CONSTRAINT logins_check CHECK (((ended_at IS NULL) = (ended_because IS NULL))),
     CONSTRAINT logins_ended_because_check CHECK ((ended_because = ANY (ARRAY['signed-out'::text, 'token-reused'::text, 'password-changed'::text, 'disabled'::text, 'application-removed'::text, 'code-reused'::text, 'revoked'::text])))
 );
@@ -287,6 +298,13 @@ CREATE FUNCTION public.forget_old_logins(most integer) RETURNS bigint
   SELECT count(*) AS count
     FROM forgotten;
 END;
+
+CREATE PROCEDURE public.forget_old_passkey_challenges()
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    delete from public.passkey_challenges where created_at < now() - interval '5 minutes';
+$$;
 
 CREATE PROCEDURE public.forget_old_revocations()
     LANGUAGE sql SECURITY DEFINER
@@ -330,6 +348,13 @@ CREATE FUNCTION public.is_familiar(wanted_email_key text, from_address cidr) RET
            WHERE ((accounts.email_key = is_familiar.wanted_email_key) AND ((familiar_addresses.address)::inet = (is_familiar.from_address)::inet) AND (familiar_addresses.last_used_at > (now() - '90 days'::interval))))) AS "exists";
 END;
 
+CREATE PROCEDURE public.keep_passkey_challenge(IN hash bytea, IN asked text)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    insert into public.passkey_challenges (challenge_hash, asked_by, state) values (hash, public.app_user_id(), asked);
+$$;
+
 CREATE PROCEDURE public.note_erased(IN account uuid, IN service text, IN at timestamp with time zone)
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -370,6 +395,13 @@ CREATE FUNCTION public.people(wanted text, before timestamp with time zone, most
       and (before is null or a.created_at < before)
     order by a.created_at desc
     limit most;
+$$;
+
+CREATE FUNCTION public.people_sealed_otherwise(current_key text, beyond uuid, most integer) RETURNS SETOF uuid
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    select user_id from public.totp where sealed_with <> current_key and user_id > beyond order by user_id limit most;
 $$;
 
 CREATE FUNCTION public.poll_device_request(device bytea, client uuid) RETURNS TABLE(outcome text, person uuid, scope text, authenticated_at timestamp with time zone)
@@ -451,6 +483,15 @@ CREATE FUNCTION public.service_role(kind text) RETURNS name
     AS $_$
     select regexp_replace(current_user, '_migrator$', '_' || kind)::name
 $_$;
+
+CREATE FUNCTION public.take_passkey_challenge(hash bytea) RETURNS text
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    delete from public.passkey_challenges
+    where challenge_hash = hash and asked_by is not distinct from public.app_user_id() and created_at > now() - interval '5 minutes'
+    returning state;
+$$;
 
 CREATE TABLE public.api_keys (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
@@ -536,6 +577,16 @@ CREATE TABLE public.browser_sessions (
 
 ALTER TABLE ONLY public.browser_sessions FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.code_tries (
+    user_id uuid DEFAULT public.app_user_id() NOT NULL,
+    place text NOT NULL,
+    used double precision NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT code_tries_place_check CHECK ((place = ANY (ARRAY['sign-in'::text, 'login'::text])))
+);
+
+ALTER TABLE ONLY public.code_tries FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.consents (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
     client_id uuid NOT NULL,
@@ -605,6 +656,32 @@ CREATE TABLE public.outbox_parked (
     reason text NOT NULL
 );
 
+CREATE TABLE public.passkey_challenges (
+    challenge_hash bytea NOT NULL,
+    asked_by uuid,
+    state text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT passkey_challenges_challenge_hash_check CHECK ((length(challenge_hash) = 32))
+);
+
+CREATE TABLE public.passkeys (
+    user_id uuid DEFAULT public.app_user_id() NOT NULL,
+    passkey_id uuid NOT NULL,
+    name text NOT NULL,
+    credential_id bytea NOT NULL,
+    public_key bytea NOT NULL,
+    sign_count bigint NOT NULL,
+    transports text NOT NULL,
+    is_backup_eligible boolean NOT NULL,
+    is_backed_up boolean NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_used_at timestamp with time zone,
+    CONSTRAINT passkeys_credential_id_check CHECK (((length(credential_id) >= 1) AND (length(credential_id) <= 1023))),
+    CONSTRAINT passkeys_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 100)))
+);
+
+ALTER TABLE ONLY public.passkeys FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.preferences (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
     settings jsonb DEFAULT '{}'::jsonb NOT NULL,
@@ -613,6 +690,15 @@ CREATE TABLE public.preferences (
 );
 
 ALTER TABLE ONLY public.preferences FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.recovery_codes (
+    user_id uuid DEFAULT public.app_user_id() NOT NULL,
+    code_hash bytea NOT NULL,
+    used_at timestamp with time zone,
+    CONSTRAINT recovery_codes_code_hash_check CHECK ((length(code_hash) = 32))
+);
+
+ALTER TABLE ONLY public.recovery_codes FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE public.retired_keys (
     kid text NOT NULL,
@@ -686,6 +772,17 @@ CREATE TABLE public.signing_keys (
     CONSTRAINT signing_keys_check CHECK (((signs_from < signs_until) AND (signs_until <= gone_at)))
 );
 
+CREATE TABLE public.totp (
+    user_id uuid DEFAULT public.app_user_id() NOT NULL,
+    secret bytea NOT NULL,
+    sealed_with text NOT NULL,
+    made_at timestamp with time zone DEFAULT now() NOT NULL,
+    confirmed_at timestamp with time zone,
+    last_step bigint DEFAULT 0 NOT NULL
+);
+
+ALTER TABLE ONLY public.totp FORCE ROW LEVEL SECURITY;
+
 ALTER TABLE ONLY public.schemaversions ALTER COLUMN schemaversionsid SET DEFAULT nextval('public.schemaversions_schemaversionsid_seq'::regclass);
 
 ALTER TABLE ONLY public.schemaversions
@@ -727,6 +824,9 @@ ALTER TABLE ONLY public.browser_sessions
 ALTER TABLE ONLY public.browser_sessions
     ADD CONSTRAINT browser_sessions_pkey PRIMARY KEY (user_id, login_id);
 
+ALTER TABLE ONLY public.code_tries
+    ADD CONSTRAINT code_tries_pkey PRIMARY KEY (user_id, place);
+
 ALTER TABLE ONLY public.consents
     ADD CONSTRAINT consents_pkey PRIMARY KEY (user_id, client_id);
 
@@ -760,11 +860,23 @@ ALTER TABLE ONLY public.outbox_parked
 ALTER TABLE ONLY public.outbox
     ADD CONSTRAINT outbox_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.passkey_challenges
+    ADD CONSTRAINT passkey_challenges_pkey PRIMARY KEY (challenge_hash);
+
+ALTER TABLE ONLY public.passkeys
+    ADD CONSTRAINT passkeys_credential_id_key UNIQUE (credential_id);
+
+ALTER TABLE ONLY public.passkeys
+    ADD CONSTRAINT passkeys_pkey PRIMARY KEY (user_id, passkey_id);
+
 ALTER TABLE ONLY public.passwords
     ADD CONSTRAINT passwords_pkey PRIMARY KEY (user_id);
 
 ALTER TABLE ONLY public.preferences
     ADD CONSTRAINT preferences_pkey PRIMARY KEY (user_id);
+
+ALTER TABLE ONLY public.recovery_codes
+    ADD CONSTRAINT recovery_codes_pkey PRIMARY KEY (user_id, code_hash);
 
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (user_id, token_hash);
@@ -784,6 +896,9 @@ ALTER TABLE ONLY public.schemaversions_meta
 ALTER TABLE ONLY public.signing_keys
     ADD CONSTRAINT signing_keys_pkey PRIMARY KEY (kid);
 
+ALTER TABLE ONLY public.totp
+    ADD CONSTRAINT totp_pkey PRIMARY KEY (user_id);
+
 CREATE INDEX audit_old ON public.audit USING brin (at);
 
 CREATE INDEX authorization_codes_old ON public.authorization_codes USING btree (created_at);
@@ -796,11 +911,17 @@ CREATE INDEX logins_by_client ON public.logins USING btree (client_id);
 
 CREATE INDEX logins_over_at ON public.logins USING btree (LEAST(expires_at, ended_at));
 
+CREATE INDEX passkey_challenges_asked_by ON public.passkey_challenges USING btree (asked_by);
+
+CREATE INDEX passkey_challenges_old ON public.passkey_challenges USING btree (created_at);
+
 CREATE INDEX refresh_tokens_login ON public.refresh_tokens USING btree (user_id, login_id);
 
 CREATE INDEX revocations_by_transaction ON public.revocations USING btree (added_by);
 
 CREATE UNIQUE INDEX schemaversions_scriptname ON public.schemaversions USING btree (scriptname);
+
+CREATE INDEX totp_sealed_with ON public.totp USING btree (sealed_with);
 
 CREATE TRIGGER end_application AFTER DELETE ON public.applications FOR EACH ROW EXECUTE FUNCTION public.end_application();
 
@@ -830,6 +951,9 @@ ALTER TABLE ONLY public.authorization_codes
 ALTER TABLE ONLY public.browser_sessions
     ADD CONSTRAINT browser_sessions_user_id_login_id_fkey FOREIGN KEY (user_id, login_id) REFERENCES public.logins(user_id, login_id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.code_tries
+    ADD CONSTRAINT code_tries_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.consents
     ADD CONSTRAINT consents_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
 
@@ -839,17 +963,29 @@ ALTER TABLE ONLY public.familiar_addresses
 ALTER TABLE ONLY public.logins
     ADD CONSTRAINT logins_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.passkey_challenges
+    ADD CONSTRAINT passkey_challenges_asked_by_fkey FOREIGN KEY (asked_by) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.passkeys
+    ADD CONSTRAINT passkeys_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.passwords
     ADD CONSTRAINT passwords_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.preferences
     ADD CONSTRAINT preferences_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.recovery_codes
+    ADD CONSTRAINT recovery_codes_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_user_id_login_id_fkey FOREIGN KEY (user_id, login_id) REFERENCES public.logins(user_id, login_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.roles
     ADD CONSTRAINT roles_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.totp
+    ADD CONSTRAINT totp_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
 
 ALTER TABLE public.accounts ENABLE ROW LEVEL SECURITY;
 
@@ -864,6 +1000,8 @@ ALTER TABLE public.audit ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.authorization_codes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.browser_sessions ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.code_tries ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.consents ENABLE ROW LEVEL SECURITY;
 
@@ -887,6 +1025,8 @@ CREATE POLICY own_rows ON public.authorization_codes USING ((user_id = ( SELECT 
 
 CREATE POLICY own_rows ON public.browser_sessions USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
+CREATE POLICY own_rows ON public.code_tries USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
 CREATE POLICY own_rows ON public.consents USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.departed_users USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
@@ -895,21 +1035,33 @@ CREATE POLICY own_rows ON public.familiar_addresses USING ((user_id = ( SELECT p
 
 CREATE POLICY own_rows ON public.logins USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
+CREATE POLICY own_rows ON public.passkeys USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
 CREATE POLICY own_rows ON public.passwords USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.preferences USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
+CREATE POLICY own_rows ON public.recovery_codes USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.refresh_tokens USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.roles USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
+CREATE POLICY own_rows ON public.totp USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
+ALTER TABLE public.passkeys ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.passwords ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.preferences ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.recovery_codes ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.refresh_tokens ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.roles ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.totp ENABLE ROW LEVEL SECURITY;
 
 REVOKE USAGE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO identity_app;
@@ -952,6 +1104,9 @@ GRANT ALL ON FUNCTION public.find_device_request(code text) TO identity_app;
 REVOKE ALL ON FUNCTION public.find_erasure(erasure uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.find_erasure(erasure uuid) TO identity_app;
 
+REVOKE ALL ON FUNCTION public.find_passkey(presented_id bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.find_passkey(presented_id bytea) TO identity_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.accounts TO identity_app;
 GRANT SELECT ON TABLE public.accounts TO identity_backup;
 GRANT SELECT ON TABLE public.accounts TO identity_readonly;
@@ -990,6 +1145,9 @@ GRANT SELECT ON TABLE public.logins TO identity_readonly;
 REVOKE ALL ON FUNCTION public.forget_old_logins(most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.forget_old_logins(most integer) TO identity_app;
 
+REVOKE ALL ON PROCEDURE public.forget_old_passkey_challenges() FROM PUBLIC;
+GRANT ALL ON PROCEDURE public.forget_old_passkey_challenges() TO identity_app;
+
 REVOKE ALL ON PROCEDURE public.forget_old_revocations() FROM PUBLIC;
 GRANT ALL ON PROCEDURE public.forget_old_revocations() TO identity_app;
 
@@ -1005,6 +1163,9 @@ GRANT ALL ON FUNCTION public.is_application_secret(wanted uuid, presented_hash b
 REVOKE ALL ON FUNCTION public.is_familiar(wanted_email_key text, from_address cidr) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.is_familiar(wanted_email_key text, from_address cidr) TO identity_app;
 
+REVOKE ALL ON PROCEDURE public.keep_passkey_challenge(IN hash bytea, IN asked text) FROM PUBLIC;
+GRANT ALL ON PROCEDURE public.keep_passkey_challenge(IN hash bytea, IN asked text) TO identity_app;
+
 REVOKE ALL ON PROCEDURE public.note_erased(IN account uuid, IN service text, IN at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON PROCEDURE public.note_erased(IN account uuid, IN service text, IN at timestamp with time zone) TO identity_app;
 
@@ -1014,6 +1175,9 @@ GRANT ALL ON PROCEDURE public.note_repeated_sign_up(IN taken_email_key text) TO 
 REVOKE ALL ON FUNCTION public.people(wanted text, before timestamp with time zone, most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.people(wanted text, before timestamp with time zone, most integer) TO identity_app;
 
+REVOKE ALL ON FUNCTION public.people_sealed_otherwise(current_key text, beyond uuid, most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.people_sealed_otherwise(current_key text, beyond uuid, most integer) TO identity_app;
+
 REVOKE ALL ON FUNCTION public.poll_device_request(device bytea, client uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.poll_device_request(device bytea, client uuid) TO identity_app;
 
@@ -1022,6 +1186,9 @@ REVOKE ALL ON FUNCTION public.retire_key() FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.revoke_login() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.revoke_person() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.take_passkey_challenge(hash bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.take_passkey_challenge(hash bytea) TO identity_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.api_keys TO identity_app;
 GRANT SELECT ON TABLE public.api_keys TO identity_backup;
@@ -1041,6 +1208,9 @@ GRANT SELECT ON TABLE public.authorization_codes TO identity_backup;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.browser_sessions TO identity_app;
 GRANT SELECT ON TABLE public.browser_sessions TO identity_backup;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.code_tries TO identity_app;
+GRANT SELECT ON TABLE public.code_tries TO identity_backup;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.consents TO identity_app;
 GRANT SELECT ON TABLE public.consents TO identity_backup;
@@ -1064,9 +1234,17 @@ GRANT SELECT ON TABLE public.outbox TO identity_backup;
 GRANT INSERT ON TABLE public.outbox_parked TO identity_relay;
 GRANT SELECT ON TABLE public.outbox_parked TO identity_backup;
 
+GRANT SELECT ON TABLE public.passkey_challenges TO identity_backup;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.passkeys TO identity_app;
+GRANT SELECT ON TABLE public.passkeys TO identity_backup;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.preferences TO identity_app;
 GRANT SELECT ON TABLE public.preferences TO identity_backup;
 GRANT SELECT ON TABLE public.preferences TO identity_readonly;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.recovery_codes TO identity_app;
+GRANT SELECT ON TABLE public.recovery_codes TO identity_backup;
 
 GRANT SELECT ON TABLE public.retired_keys TO identity_app;
 GRANT SELECT ON TABLE public.retired_keys TO identity_backup;
@@ -1082,4 +1260,11 @@ GRANT SELECT ON TABLE public.schemaversions TO identity_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.signing_keys TO identity_app;
 GRANT SELECT ON TABLE public.signing_keys TO identity_backup;
+
+GRANT UPDATE(private_key) ON TABLE public.signing_keys TO identity_app;
+
+GRANT UPDATE(sealed_with) ON TABLE public.signing_keys TO identity_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.totp TO identity_app;
+GRANT SELECT ON TABLE public.totp TO identity_backup;
 

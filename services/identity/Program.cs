@@ -4,6 +4,7 @@ using OpenReadings.Identity.Accounts;
 using OpenReadings.Identity.Administration;
 using OpenReadings.Identity.ApiKeys;
 using OpenReadings.Identity.Audit;
+using OpenReadings.Identity.Factors;
 using OpenReadings.Identity.Keys;
 using OpenReadings.Identity.Logins;
 using OpenReadings.Identity.OAuth;
@@ -18,7 +19,9 @@ var builder = WebApplication.CreateBuilder(args).AddChassis("identity",
 builder.Services.AddValidation();
 builder.Services.AddSingleton<PasswordHasher>();
 builder.Services.AddHostedService(services => services.GetRequiredService<PasswordHasher>());
-builder.Services.AddSingleton<KeySealer>();
+builder.Services.AddSingleton<Sealer>().AddSingleton<KeySealer>();
+builder.Services.AddSingleton<SealAnew>().AddHostedService(services => services.GetRequiredService<SealAnew>());
+builder.Services.AddSingleton<SecondFactor>().AddSingleton<PasswordAgain>().AddSingleton<PasskeyCeremony>();
 builder.Services.AddSingleton<TokenIssuer>();
 builder.Services.AddSingleton<KnownClients>().AddSingleton<RateLimits.IProveClients>(services =>
     services.GetRequiredService<KnownClients>());
@@ -44,6 +47,7 @@ ShowKeys.Map(wellKnown);
 var strangers = app.MapGroup("/identity/v1").RequireRateLimiting(RateLimits.Sensitive).WithTags("identity");
 SignUp.Map(strangers);
 SignIn.Map(strangers);
+SignInWithPasskey.Map(strangers);
 RefreshLogin.Map(strangers);
 
 // Each of these proves itself, or is limited as strangers are.
@@ -79,6 +83,11 @@ ChangePassword.Map(people);
 ShowPreferences.Map(people);
 ChangePreferences.Map(people);
 ListEntries.Map(people);
+ManageTotp.Map(people);
+MakeRecoveryCodes.Map(people);
+ShowFactors.Map(people);
+AddPasskey.Map(people);
+ManagePasskeys.Map(people);
 MakeKey.Map(people);
 ListKeys.Map(people);
 EndKey.Map(people);
