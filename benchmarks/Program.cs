@@ -19,6 +19,9 @@ Measurement[] all =
     new(["ingest_single"], IngestSingle.MeasureAsync),
     new(["event_latency"], Events.LatencyAsync),
     new(["outbox_drain"], Events.DrainAsync),
+    new(["sign_ins", "sign_ins_p99"], SignIns.MeasureAsync),
+    new(["token_verification"], Tokens.VerificationAsync),
+    new(["revocation"], Tokens.RevocationAsync),
     new(["import_apple_health"], Import.SpeedAsync),
     new(["import_memory", "import_memory_ratio", "import_memory_peak"], Import.MemoryAsync),
 ];

@@ -58,6 +58,19 @@ CREATE PROCEDURE public.ask_for_device(IN device bytea, IN code text, IN client 
     values (device, code, client, wanted_scope, from_address, now() + interval '10 minutes');
 $$;
 
+CREATE PROCEDURE public.ask_for_reset(IN wanted_email_key text)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    insert into public.reset_requests (email_hash) values (sha256(convert_to(wanted_email_key, 'UTF8')));
+    insert into public.mail_outbox (user_id, kind, to_address)
+    select user_id, 'reset', email
+    from public.accounts
+    where email_key = wanted_email_key and disabled_at is null
+      and (select count(*) from public.reset_requests
+           where email_hash = sha256(convert_to(wanted_email_key, 'UTF8')) and asked_at > now() - interval '1 hour') <= 3;
+$$;
+
 CREATE FUNCTION public.become_first_administrator() RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -157,6 +170,16 @@ CREATE FUNCTION public.find_erasure(erasure uuid) RETURNS TABLE(account_id uuid,
     select e.account_id, e.requested_at, e.erased::text from public.erasures e where e.erasure_id = erasure;
 $$;
 
+CREATE FUNCTION public.find_mail_token(presented_hash bytea) RETURNS TABLE(user_id uuid, purpose text, is_good boolean)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    select t.user_id, t.purpose, t.used_at is null and t.expires_at > now() and a.disabled_at is null
+    from public.mail_tokens t
+    join public.accounts a using (user_id)
+    where t.token_hash = presented_hash;
+$$;
+
 CREATE FUNCTION public.find_passkey(presented_id bytea) RETURNS TABLE(user_id uuid, is_disabled boolean)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -176,6 +199,7 @@ CREATE TABLE public.accounts (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     signed_up_again_at timestamp with time zone,
     disabled_at timestamp with time zone,
+    email_verified_at timestamp with time zone,
     CONSTRAINT accounts_email_check CHECK ((length(email) <= 160)),
     CONSTRAINT accounts_name_check CHECK ((length(name) <= 60))
 );
@@ -299,6 +323,15 @@ CREATE FUNCTION public.forget_old_logins(most integer) RETURNS bigint
     FROM forgotten;
 END;
 
+CREATE PROCEDURE public.forget_old_mail()
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    delete from public.mail_tokens where expires_at < now() - interval '1 day';
+    delete from public.reset_requests where asked_at < now() - interval '1 day';
+    delete from public.invitations where expires_at < now() - interval '90 days';
+$$;
+
 CREATE PROCEDURE public.forget_old_passkey_challenges()
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -365,10 +398,13 @@ $$;
 CREATE PROCEDURE public.note_repeated_sign_up(IN taken_email_key text)
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
-    BEGIN ATOMIC
- UPDATE public.accounts SET signed_up_again_at = now()
-   WHERE (accounts.email_key = note_repeated_sign_up.taken_email_key);
-END;
+    AS $$
+    insert into public.mail_outbox (user_id, kind, to_address)
+    select user_id, 'signed-up-again', email
+    from public.accounts
+    where email_key = taken_email_key and (signed_up_again_at is null or signed_up_again_at < now() - interval '1 day');
+    update public.accounts set signed_up_again_at = now() where email_key = taken_email_key;
+$$;
 
 CREATE PROCEDURE public.own_rows(IN t regclass)
     LANGUAGE plpgsql
@@ -483,6 +519,33 @@ CREATE FUNCTION public.service_role(kind text) RETURNS name
     AS $_$
     select regexp_replace(current_user, '_migrator$', '_' || kind)::name
 $_$;
+
+CREATE FUNCTION public.take_invitation(presented_hash bytea) RETURNS text
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    update public.invitations set accepted_at = now()
+    where token_hash = presented_hash and accepted_at is null and revoked_at is null and expires_at > now()
+    returning email;
+$$;
+
+CREATE FUNCTION public.take_mail(most integer) RETURNS TABLE(user_id uuid, mail_id uuid, kind text, to_address text, details text, attempts integer, is_given_up boolean)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    with due as (
+        select m.user_id, m.mail_id
+        from public.mail_outbox m
+        where m.next_try_at <= now()
+        order by m.next_try_at
+        limit most
+        for update skip locked)
+    update public.mail_outbox m
+    set attempts = m.attempts + 1, next_try_at = now() + least(interval '30 seconds' * (1 << least(m.attempts, 10)), interval '1 hour')
+    from due
+    where m.user_id = due.user_id and m.mail_id = due.mail_id
+    returning m.user_id, m.mail_id, m.kind, m.to_address, m.details::text, m.attempts, m.created_at < now() - interval '1 day';
+$$;
 
 CREATE FUNCTION public.take_passkey_challenge(hash bytea) RETURNS text
     LANGUAGE sql SECURITY DEFINER
@@ -633,6 +696,49 @@ CREATE TABLE public.inbox (
 )
 WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_insert_scale_factor='0.05');
 
+CREATE TABLE public.invitations (
+    user_id uuid DEFAULT public.app_user_id() NOT NULL,
+    invitation_id uuid NOT NULL,
+    email text NOT NULL,
+    token_hash bytea,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone DEFAULT (now() + '7 days'::interval) NOT NULL,
+    accepted_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT invitations_token_hash_check CHECK ((length(token_hash) = 32))
+);
+
+ALTER TABLE ONLY public.invitations FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.mail_outbox (
+    user_id uuid DEFAULT public.app_user_id() NOT NULL,
+    mail_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    kind text NOT NULL,
+    to_address text NOT NULL,
+    details jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_try_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT mail_outbox_kind_check CHECK (((char_length(kind) >= 1) AND (char_length(kind) <= 40))),
+    CONSTRAINT mail_outbox_to_address_check CHECK ((char_length(to_address) <= 160))
+);
+
+ALTER TABLE ONLY public.mail_outbox FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.mail_tokens (
+    user_id uuid DEFAULT public.app_user_id() NOT NULL,
+    token_hash bytea NOT NULL,
+    purpose text NOT NULL,
+    email text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone,
+    CONSTRAINT mail_tokens_purpose_check CHECK ((purpose = ANY (ARRAY['verify'::text, 'reset'::text, 'change'::text, 'undo'::text, 'invitation'::text]))),
+    CONSTRAINT mail_tokens_token_hash_check CHECK ((length(token_hash) = 32))
+);
+
+ALTER TABLE ONLY public.mail_tokens FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.outbox (
     id uuid NOT NULL,
     event_type text NOT NULL,
@@ -699,6 +805,11 @@ CREATE TABLE public.recovery_codes (
 );
 
 ALTER TABLE ONLY public.recovery_codes FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.reset_requests (
+    email_hash bytea NOT NULL,
+    asked_at timestamp with time zone DEFAULT now() NOT NULL
+);
 
 CREATE TABLE public.retired_keys (
     kid text NOT NULL,
@@ -851,8 +962,23 @@ ALTER TABLE ONLY public.familiar_addresses
 ALTER TABLE ONLY public.inbox
     ADD CONSTRAINT inbox_pkey PRIMARY KEY (consumer, message_id);
 
+ALTER TABLE ONLY public.invitations
+    ADD CONSTRAINT invitations_pkey PRIMARY KEY (user_id, invitation_id);
+
+ALTER TABLE ONLY public.invitations
+    ADD CONSTRAINT invitations_token_hash_key UNIQUE (token_hash);
+
 ALTER TABLE ONLY public.logins
     ADD CONSTRAINT logins_pkey PRIMARY KEY (user_id, login_id);
+
+ALTER TABLE ONLY public.mail_outbox
+    ADD CONSTRAINT mail_outbox_pkey PRIMARY KEY (user_id, mail_id);
+
+ALTER TABLE ONLY public.mail_tokens
+    ADD CONSTRAINT mail_tokens_pkey PRIMARY KEY (user_id, token_hash);
+
+ALTER TABLE ONLY public.mail_tokens
+    ADD CONSTRAINT mail_tokens_token_hash_key UNIQUE (token_hash);
 
 ALTER TABLE ONLY public.outbox_parked
     ADD CONSTRAINT outbox_parked_pkey PRIMARY KEY (id);
@@ -911,11 +1037,17 @@ CREATE INDEX logins_by_client ON public.logins USING btree (client_id);
 
 CREATE INDEX logins_over_at ON public.logins USING btree (LEAST(expires_at, ended_at));
 
+CREATE INDEX mail_outbox_due ON public.mail_outbox USING btree (next_try_at);
+
+CREATE INDEX mail_tokens_old ON public.mail_tokens USING btree (expires_at);
+
 CREATE INDEX passkey_challenges_asked_by ON public.passkey_challenges USING btree (asked_by);
 
 CREATE INDEX passkey_challenges_old ON public.passkey_challenges USING btree (created_at);
 
 CREATE INDEX refresh_tokens_login ON public.refresh_tokens USING btree (user_id, login_id);
+
+CREATE INDEX reset_requests_by_address ON public.reset_requests USING btree (email_hash, asked_at);
 
 CREATE INDEX revocations_by_transaction ON public.revocations USING btree (added_by);
 
@@ -960,8 +1092,17 @@ ALTER TABLE ONLY public.consents
 ALTER TABLE ONLY public.familiar_addresses
     ADD CONSTRAINT familiar_addresses_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.invitations
+    ADD CONSTRAINT invitations_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.logins
     ADD CONSTRAINT logins_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.mail_outbox
+    ADD CONSTRAINT mail_outbox_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.mail_tokens
+    ADD CONSTRAINT mail_tokens_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.passkey_challenges
     ADD CONSTRAINT passkey_challenges_asked_by_fkey FOREIGN KEY (asked_by) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
@@ -1009,7 +1150,13 @@ ALTER TABLE public.departed_users ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.familiar_addresses ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.invitations ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.logins ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.mail_outbox ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.mail_tokens ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY own_rows ON public.accounts USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
@@ -1033,7 +1180,13 @@ CREATE POLICY own_rows ON public.departed_users USING ((user_id = ( SELECT publi
 
 CREATE POLICY own_rows ON public.familiar_addresses USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
+CREATE POLICY own_rows ON public.invitations USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
 CREATE POLICY own_rows ON public.logins USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
+CREATE POLICY own_rows ON public.mail_outbox USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
+CREATE POLICY own_rows ON public.mail_tokens USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.passkeys USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
@@ -1075,6 +1228,9 @@ GRANT ALL ON FUNCTION public.administer(target uuid, wanted text, wanted_role te
 REVOKE ALL ON PROCEDURE public.ask_for_device(IN device bytea, IN code text, IN client uuid, IN wanted_scope text, IN from_address cidr) FROM PUBLIC;
 GRANT ALL ON PROCEDURE public.ask_for_device(IN device bytea, IN code text, IN client uuid, IN wanted_scope text, IN from_address cidr) TO identity_app;
 
+REVOKE ALL ON PROCEDURE public.ask_for_reset(IN wanted_email_key text) FROM PUBLIC;
+GRANT ALL ON PROCEDURE public.ask_for_reset(IN wanted_email_key text) TO identity_app;
+
 REVOKE ALL ON FUNCTION public.become_first_administrator() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.become_first_administrator() TO identity_app;
 
@@ -1103,6 +1259,9 @@ GRANT ALL ON FUNCTION public.find_device_request(code text) TO identity_app;
 
 REVOKE ALL ON FUNCTION public.find_erasure(erasure uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.find_erasure(erasure uuid) TO identity_app;
+
+REVOKE ALL ON FUNCTION public.find_mail_token(presented_hash bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.find_mail_token(presented_hash bytea) TO identity_app;
 
 REVOKE ALL ON FUNCTION public.find_passkey(presented_id bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.find_passkey(presented_id bytea) TO identity_app;
@@ -1144,6 +1303,9 @@ GRANT SELECT ON TABLE public.logins TO identity_readonly;
 
 REVOKE ALL ON FUNCTION public.forget_old_logins(most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.forget_old_logins(most integer) TO identity_app;
+
+REVOKE ALL ON PROCEDURE public.forget_old_mail() FROM PUBLIC;
+GRANT ALL ON PROCEDURE public.forget_old_mail() TO identity_app;
 
 REVOKE ALL ON PROCEDURE public.forget_old_passkey_challenges() FROM PUBLIC;
 GRANT ALL ON PROCEDURE public.forget_old_passkey_challenges() TO identity_app;
@@ -1187,6 +1349,12 @@ REVOKE ALL ON FUNCTION public.revoke_login() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.revoke_person() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.take_invitation(presented_hash bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.take_invitation(presented_hash bytea) TO identity_app;
+
+REVOKE ALL ON FUNCTION public.take_mail(most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.take_mail(most integer) TO identity_app;
+
 REVOKE ALL ON FUNCTION public.take_passkey_challenge(hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.take_passkey_challenge(hash bytea) TO identity_app;
 
@@ -1227,6 +1395,15 @@ GRANT SELECT ON TABLE public.erasures TO identity_backup;
 GRANT SELECT,INSERT,DELETE ON TABLE public.inbox TO identity_app;
 GRANT SELECT ON TABLE public.inbox TO identity_backup;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.invitations TO identity_app;
+GRANT SELECT ON TABLE public.invitations TO identity_backup;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.mail_outbox TO identity_app;
+GRANT SELECT ON TABLE public.mail_outbox TO identity_backup;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.mail_tokens TO identity_app;
+GRANT SELECT ON TABLE public.mail_tokens TO identity_backup;
+
 GRANT INSERT ON TABLE public.outbox TO identity_app;
 GRANT SELECT,DELETE,UPDATE ON TABLE public.outbox TO identity_relay;
 GRANT SELECT ON TABLE public.outbox TO identity_backup;
@@ -1245,6 +1422,8 @@ GRANT SELECT ON TABLE public.preferences TO identity_readonly;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.recovery_codes TO identity_app;
 GRANT SELECT ON TABLE public.recovery_codes TO identity_backup;
+
+GRANT SELECT ON TABLE public.reset_requests TO identity_backup;
 
 GRANT SELECT ON TABLE public.retired_keys TO identity_app;
 GRANT SELECT ON TABLE public.retired_keys TO identity_backup;

@@ -85,3 +85,6 @@ install_clients() {
   cmp -s "$tool/package-lock.json" "$tool/node_modules/.installed" && return
   (cd "$tool" && npm ci --silent && cp package-lock.json node_modules/.installed) || die "The clients of tests/clients could not be installed."
 }
+
+# The mail server of the tests (tests/clients/smtp.py).
+install_mail_server() { /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null || install_missing python3-aiosmtpd; }

@@ -137,7 +137,7 @@ settings() {
   say "Urls=http://127.0.0.1:${port[$1]}" "SECRETS_DIRECTORY=$PWD/.dev/secrets/$1" \
     "Identity__Issuer=$edge/identity" "Identity__Jwks=http://127.0.0.1:${port[identity]}/identity/.well-known/jwks.json" \
     "Identity__Tokens=http://127.0.0.1:${port[identity]}/identity/v1/tokens" "Readings__Url=http://127.0.0.1:${port[readings]}" \
-    "Imports__Directory=$PWD/.dev/imports" "SECRETS_SUM=$(cat .dev/secrets/"$1"/* | cksum)"
+    "Imports__Directory=$PWD/.dev/imports" "Mail__Directory=$PWD/.dev/mail" "SECRETS_SUM=$(cat .dev/secrets/"$1"/* | cksum)"
 }
 
 start_service() {

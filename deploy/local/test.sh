@@ -15,6 +15,7 @@ run_tests() {
 
   [[ " ${projects[*]} " != *" Platform.Tests "* ]] || install_kubectl
   [[ " ${projects[*]} " != *" Journeys.Tests "* && " ${projects[*]} " != *" Identity.Tests "* ]] || install_clients
+  [[ " ${projects[*]} " != *" Identity.Tests "* ]] || install_mail_server
   temporary=$(mktemp -d); chmod 755 "$temporary"; results=$temporary/results; mkdir "$results"
   trap 'stop_throwaway "$temporary"' EXIT
   trap 'exit 130' INT TERM HUP

@@ -7,11 +7,14 @@ using OpenReadings.Identity.Audit;
 using OpenReadings.Identity.Factors;
 using OpenReadings.Identity.Keys;
 using OpenReadings.Identity.Logins;
+using OpenReadings.Identity.Mail;
 using OpenReadings.Identity.OAuth;
 using OpenReadings.Identity.Pages;
 using OpenReadings.Identity.Passwords;
 using OpenReadings.Identity.Preferences;
 using OpenReadings.Identity.Tokens;
+
+[assembly: System.Runtime.Versioning.UnsupportedOSPlatform("windows")]      // mails in files are kept from others by their mode
 
 var builder = WebApplication.CreateBuilder(args).AddChassis("identity",
     new Subscription("identity.erased-readings", "readings.events").On<AccountErased, NoteErased>(),
@@ -33,6 +36,7 @@ builder.Services.AddSingleton<ForgetOldLogins>();
 builder.Services.AddHostedService(services => services.GetRequiredService<ForgetOldLogins>());
 
 builder.Services.AddHostedService<FirstAdministrator>();
+builder.Services.AddSingleton<MailSender>().AddHostedService(services => services.GetRequiredService<MailSender>());
 builder.Services.AddSingleton<ClientAuthentication>();
 builder.Services.AddSingleton<BrowserSession>();
 builder.Services.AddSingleton<UserCodeBudget>();
@@ -49,6 +53,9 @@ SignUp.Map(strangers);
 SignIn.Map(strangers);
 SignInWithPasskey.Map(strangers);
 RefreshLogin.Map(strangers);
+VerifyEmail.Map(strangers);
+ResetPassword.Map(strangers);
+ChangeEmail.Map(strangers);
 
 // Each of these proves itself, or is limited as strangers are.
 var programs = app.MapGroup("/identity/v1").WithTags("programs");
@@ -63,6 +70,7 @@ EndSession.Map(programs);
 var pages = app.MapGroup("/identity");
 SignInOnPage.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
 DecideDevice.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
+OpenMail.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
 ShowStyles.Map(pages);
 ShowUserInfo.Map(app.MapGroup("/identity/v1").RequireAuthorization().WithTags("programs"));
 
@@ -91,6 +99,9 @@ ManagePasskeys.Map(people);
 MakeKey.Map(people);
 ListKeys.Map(people);
 EndKey.Map(people);
+VerifyEmail.MapAgain(people);
+ChangeEmail.MapMine(people);
+Invite.Map(people);
 MakeApplication.Map(people);
 ListApplications.Map(people);
 ChangeApplication.Map(people);

@@ -7,19 +7,19 @@ namespace OpenReadings.Identity.Accounts;
 /// The account of whoever asks. Signed up again: somebody tried to with this address, and it changed nothing.
 /// </summary>
 public sealed record Account(
-    Guid AccountId, string Email, string? Name, string TimeZone, DateTimeOffset CreatedAt,
+    Guid AccountId, string Email, bool EmailVerified, string? Name, string TimeZone, DateTimeOffset CreatedAt,
     DateTimeOffset PasswordChangedAt, DateTimeOffset? SignedUpAgainAt)
 {
     public const string Example =
         """
-        {"account_id": "01a1fabf-c5d8-7a3e-a22a-8c90e9a54227", "email": "ada@example.org", "name": "Ada",
+        {"account_id": "01a1fabf-c5d8-7a3e-a22a-8c90e9a54227", "email": "ada@example.org", "email_verified": true, "name": "Ada",
          "time_zone": "Europe/Ljubljana", "created_at": "2026-11-21T09:30:00Z",
          "password_changed_at": "2026-11-21T09:30:00Z", "signed_up_again_at": null}
         """;
 
     public const string Select =
         """
-        select user_id as account_id, email, name, time_zone, created_at,
+        select user_id as account_id, email, email_verified_at is not null as email_verified, name, time_zone, created_at,
             changed_at as password_changed_at, signed_up_again_at
         from accounts
         join passwords using (user_id)

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Audit;
 using OpenReadings.Identity.Logins;
+using OpenReadings.Identity.Mail;
 using OpenReadings.Identity.Passwords;
 
 namespace OpenReadings.Identity.Accounts;
@@ -43,6 +44,7 @@ public static class ChangePassword
             where login_id is distinct from @current and ended_at is null
             """, new { current = Entry.LoginOf(user) });
         await db.NoteAsync(http, Entry.PasswordChanged, Entry.LoginOf(user), new { ended });
+        await db.MailAsync(Letters.PasswordChanged, (await db.FindAsync<string>("select email from accounts"))!);
         await db.CommitAsync();
         return TypedResults.NoContent();
     }

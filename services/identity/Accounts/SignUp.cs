@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
 using OpenReadings.Events;
+using OpenReadings.Identity.Mail;
 using OpenReadings.Identity.Passwords;
 
 namespace OpenReadings.Identity.Accounts;
@@ -11,7 +12,8 @@ namespace OpenReadings.Identity.Accounts;
 /// </summary>
 public static class SignUp
 {
-    public sealed record Request(string? Email, string? Password, string? Name, string? TimeZone);
+    /// <summary>Invitation: from the mail that somebody was invited with; needed where sign-up is by invitation only (SignUp:InvitationOnly).</summary>
+    public sealed record Request(string? Email, string? Password, string? Name, string? TimeZone, string? Invitation = null);
 
     public sealed record Response(
         Guid AccountId, string Email, string? Name, string TimeZone, DateTimeOffset CreatedAt);
@@ -36,7 +38,7 @@ public static class SignUp
             """);
 
     private static async Task<Results<Created<Response>, ProblemHttpResult>> HandleAsync(
-        Request wanted, Database database, PasswordHasher passwords, TimeProvider clock, CancellationToken ct)
+        Request wanted, Database database, PasswordHasher passwords, IConfiguration config, TimeProvider clock, CancellationToken ct)
     {
         ProblemItem[] broken =
         [
@@ -48,24 +50,36 @@ public static class SignUp
         if (email is null || broken.Length > 0)
             return Problems.Of(400, "validation-failed", "Some fields are not valid.", broken);
 
+        if (wanted.Invitation is null && config.GetValue("SignUp:InvitationOnly", false))
+            return Problems.Of(403, "invitation-required", "Signing up is by invitation only.");
+
         var hash = await passwords.HashAsync(wanted.Password!, ct);
         var now = clock.GetUtcNow();
         now = now.AddTicks(-(now.Ticks % TimeSpan.TicksPerMicrosecond));      // as exact as the database keeps it
         var account = new Response(
             Guid.CreateVersion7(now), email.Text, wanted.Name, wanted.TimeZone ?? ProfileRules.DefaultTimeZone, now);
         await using var db = await database.BeginAsync(account.AccountId, ct);
+        string? invited = null;
+        if (wanted.Invitation is not null && (invited = await db.ScalarAsync<string>("select take_invitation(@Hash)", new { new MailToken(wanted.Invitation).Hash })) is null)
+            return Problems.Of(400, "invalid-invitation", "The invitation is unknown, too old, taken back, or was used before.");
+        // Whoever has the invitation reads the mails of the address that it was sent to.
+        var isVerified = EmailAddress.TryParse(invited, out var proven) && proven.Key == email.Key;
         var made = await db.ExecuteAsync(
             """
             with made as (
-                insert into accounts (email, email_key, name, time_zone, created_at)
-                values (@Email, @Key, @Name, @TimeZone, @CreatedAt)
+                insert into accounts (email, email_key, name, time_zone, created_at, email_verified_at)
+                values (@Email, @Key, @Name, @TimeZone, @CreatedAt, case when @isVerified then now() end)
                 on conflict on constraint accounts_email_key do nothing
                 returning user_id)
             insert into passwords (user_id, hash) select user_id, @hash from made
             """,
-            new { account.Email, email.Key, account.Name, account.TimeZone, account.CreatedAt, hash });
+            new { account.Email, email.Key, account.Name, account.TimeZone, account.CreatedAt, hash, isVerified });
         // As many statements and a commit with a write either way: the time taken tells as little as the answer.
-        if (made == 1) await db.PublishAsync(new AccountCreated(account.AccountId, account.CreatedAt));
+        if (made == 1)
+        {
+            await db.PublishAsync(new AccountCreated(account.AccountId, account.CreatedAt));
+            if (!isVerified) await db.MailAsync(Letters.Verify, account.Email);
+        }
         else await db.ExecuteAsync("call note_repeated_sign_up(@Key)", new { email.Key });
         await db.CommitAsync();
         return TypedResults.Created("/identity/v1/me", account);

@@ -7,7 +7,7 @@ namespace OpenReadings.Identity.OAuth;
 /// <summary>The login of an application that a person has let in, and its first tokens.</summary>
 public static class ApplicationLogin
 {
-    private sealed record Profile(string? Name, string TimeZone, string Email);
+    private sealed record Profile(string? Name, string TimeZone, string Email, bool EmailVerified);
 
     /// <summary>Begins it in the person's transaction. Null where the person is disabled, or has taken the consent back.</summary>
     public static async Task<TokenEndpoint.Response?> BeginAsync(
@@ -37,9 +37,9 @@ public static class ApplicationLogin
         UserTransaction db, Application application, Guid person, string scope, DateTimeOffset authenticatedAt, string? nonce, Guid loginId, string access, TokenIssuer tokens)
     {
         if (!Scope.Covers(scope, ["openid"])) return null;
-        var profile = await db.FindAsync<Profile>("select name, time_zone, email from accounts");
+        var profile = await db.FindAsync<Profile>("select name, time_zone, email, email_verified_at is not null as email_verified from accounts");
         var (named, mailed) = (Scope.Covers(scope, ["profile"]), Scope.Covers(scope, ["email"]));
         return tokens.IssueIdToken(new(application.Id, person, authenticatedAt, loginId, access, nonce,
-            named ? profile!.Name : null, named ? profile!.TimeZone : null, mailed ? profile!.Email : null, mailed ? false : null));
+            named ? profile!.Name : null, named ? profile!.TimeZone : null, mailed ? profile!.Email : null, mailed ? profile!.EmailVerified : null));
     }
 }

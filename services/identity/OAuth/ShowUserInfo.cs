@@ -15,7 +15,7 @@ public static class ShowUserInfo
         [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] public bool? EmailVerified { get; init; }
     }
 
-    private sealed record Profile(string? Name, string TimeZone, string Email);
+    private sealed record Profile(string? Name, string TimeZone, string Email, bool EmailVerified);
 
     public static void Map(IEndpointRouteBuilder routes)
     {
@@ -32,12 +32,12 @@ public static class ShowUserInfo
             response.Headers.WWWAuthenticate = "Bearer error=\"insufficient_scope\", scope=\"openid\"";
             return Problems.Of(403, "insufficient-scope", "The token lacks the scope openid.");
         }
-        if (await database.ReadAsync<Profile>(user, "select name, time_zone, email from accounts", null, ct) is not [var known]) return Accounts.Account.Gone();
+        if (await database.ReadAsync<Profile>(user, "select name, time_zone, email, email_verified_at is not null as email_verified from accounts", null, ct) is not [var known]) return Accounts.Account.Gone();
         response.Headers.CacheControl = "no-store";
         return TypedResults.Ok(new Response(user.Id)
         {
             Name = user.Has("profile") ? known.Name : null, Zoneinfo = user.Has("profile") ? known.TimeZone : null,
-            Email = user.Has("email") ? known.Email : null, EmailVerified = user.Has("email") ? false : null,
+            Email = user.Has("email") ? known.Email : null, EmailVerified = user.Has("email") ? known.EmailVerified : null,
         });
     }
 }

@@ -1,0 +1,104 @@
+using System.ComponentModel.DataAnnotations;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Npgsql;
+using OpenReadings.Chassis;
+using OpenReadings.Identity.Audit;
+using OpenReadings.Identity.Logins;
+using OpenReadings.Identity.Mail;
+using OpenReadings.Identity.Passwords;
+
+namespace OpenReadings.Identity.Accounts;
+
+/// <summary>
+/// Another e-mail address: it takes effect when somebody who reads there has confirmed it, and whoever reads at the old one can undo it for
+/// seven days.
+/// </summary>
+public static class ChangeEmail
+{
+    public sealed record Request(string? NewEmail, [Required, StringLength(PasswordRules.LongestUtf16)] string Password);
+    public sealed record Confirmation(string? Token);
+
+    public static void MapMine(IEndpointRouteBuilder routes) => routes.MapPost("/me/email", AskAsync).RequireRateLimiting(RateLimits.Sensitive)
+        .WithName("ChangeEmail").WithSummary("Mails a link to a new address; your address changes when it is opened. Five a day. Asks for the password.")
+        .WithExample(request: """{"new_email": "ada@example.net", "password": "Correct horse 7"}""");
+
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapPost("/email-changes/confirm", async Task<Results<NoContent, ProblemHttpResult>> (Confirmation wanted, Database database, HttpContext http, CancellationToken ct) =>
+                await ConfirmAsync(wanted.Token, database, http, ct) is { } problem ? problem : TypedResults.NoContent())
+            .WithName("ConfirmEmailChange").WithSummary("Changes the address of an account with the token that was mailed to the new one: good for a day and once.")
+            .WithExample(request: """{"token": "om_7Jm0nU3f…"}""");
+        routes.MapPost("/email-changes/undo", async Task<Results<NoContent, ProblemHttpResult>> (Confirmation wanted, Database database, HttpContext http, CancellationToken ct) =>
+                await UndoAsync(wanted.Token, database, http, ct) is { } problem ? problem : TypedResults.NoContent())
+            .WithName("UndoEmailChange").WithSummary("Brings an address back with the token that was mailed to it, for seven days, and ends all logins.")
+            .WithExample(request: """{"token": "om_7Jm0nU3f…"}""");
+    }
+
+    private static async Task<Results<Accepted, ProblemHttpResult>> AskAsync(
+        Request wanted, CurrentUser user, Database database, PasswordHasher passwords, SignInBudget budget, HttpContext http, CancellationToken ct)
+    {
+        if (!EmailAddress.TryParse(wanted.NewEmail, out var email))
+            return Problems.Of(400, "validation-failed", "Some fields are not valid.", new ProblemItem("/new_email", "invalid-email", "The address is missing or malformed."));
+        if (await StoredPassword.OfAsync(user, database, ct) is not { Hash: var hash }) return Account.Gone();
+        var (account, place) = (user.Id.ToString(), RateLimits.NetworkOf(http));
+        if (budget.Take(account, place, isFamiliar: true) is { } wait) return SignInBudget.Refuse(http, wait);
+        if (!await passwords.IsRightAsync(hash, wanted.Password, ct)) return Account.WrongPassword();
+        budget.Forgive(account, place, isFamiliar: true);
+
+        await using var db = await database.BeginAsync(user, ct);
+        await db.ExecuteAsync("select from accounts for update");
+        if (await db.ScalarAsync<int>("select count(*)::int from audit where action = @EmailChangeAsked and at > now() - interval '1 day'", new { Entry.EmailChangeAsked }) >= 5)
+            return Problems.Of(429, "too-many-mails", "There are five a day.");
+        // Whether somebody else has that address is not said here: they would hear of it when they open the link.
+        await db.MailAsync(Letters.Change, email.Text);
+        await db.NoteAsync(http, Entry.EmailChangeAsked, Entry.LoginOf(user));
+        await db.CommitAsync();
+        return TypedResults.Accepted((string?)null);
+    }
+
+    public static async Task<ProblemHttpResult?> ConfirmAsync(string? token, Database database, HttpContext http, CancellationToken ct)
+    {
+        if (await MailToken.FindAsync(database, token, ct, "change") is not { } found) return MailToken.Refused();
+        await using var db = await database.BeginAsync(found.UserId, ct);
+        if (await MailToken.UseAsync(db, token!) is not { } written || !EmailAddress.TryParse(written, out var email)) return MailToken.Refused();
+        var before = await db.FindAsync<string>("select email from accounts for update");
+        try
+        {
+            await SetAsync(db, email);
+        }
+        catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.UniqueViolation)
+        {
+            // Whoever holds the token reads the mails of that address: they may know.
+            return Problems.Of(409, "email-taken", "This address has an account of its own.");
+        }
+        if (before != email.Text) await db.MailAsync(Letters.Changed, before!);
+        await db.NoteAsync(http, Entry.EmailChanged, null);
+        await db.CommitAsync();
+        return null;
+    }
+
+    public static async Task<ProblemHttpResult?> UndoAsync(string? token, Database database, HttpContext http, CancellationToken ct)
+    {
+        if (await MailToken.FindAsync(database, token, ct, "undo") is not { } found) return MailToken.Refused();
+        await using var db = await database.BeginAsync(found.UserId, ct);
+        if (await MailToken.UseAsync(db, token!) is not { } written || !EmailAddress.TryParse(written, out var email)) return MailToken.Refused();
+        try
+        {
+            await SetAsync(db, email);
+        }
+        catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.UniqueViolation)
+        {
+            return Problems.Of(409, "email-taken", "This address has an account of its own by now.");
+        }
+        // Links that went to the address that somebody put there, and those who are signed in by it.
+        await db.ExecuteAsync("update mail_tokens set used_at = now() where used_at is null");
+        await db.ExecuteAsync("update logins set ended_at = now(), ended_because = 'revoked' where ended_at is null");
+        await db.NoteAsync(http, Entry.EmailChangeUndone, null);
+        await db.MailAsync(Letters.Reset, email.Text);
+        await db.CommitAsync();
+        return null;
+    }
+
+    private static Task<int> SetAsync(UserTransaction db, EmailAddress email) =>
+        db.ExecuteAsync("update accounts set email = @Text, email_key = @Key, email_verified_at = now()", new { email.Text, email.Key });
+}

@@ -1,0 +1,51 @@
+using OpenReadings.Chassis;
+
+namespace OpenReadings.Identity.Mail;
+
+/// <summary>A mail that is ready to be sent.</summary>
+public sealed record Letter(string To, string Subject, string Text);
+
+/// <summary>What stands in each kind of mail, and which token it carries.</summary>
+public static class Letters
+{
+    public const string Verify = "verify", Reset = "reset", Change = "change", Changed = "changed", PasswordChanged = "password-changed", SignedUpAgain = "signed-up-again",
+        Invitation = "invitation";
+
+    /// <summary>The purpose of the token that a kind of mail carries, and how long it is good; null where there is none.</summary>
+    public static (string Purpose, TimeSpan Lasts)? TokenOf(string kind) => kind switch
+    {
+        Verify => ("verify", TimeSpan.FromDays(1)),
+        Reset => ("reset", TimeSpan.FromHours(1)),
+        Change => ("change", TimeSpan.FromDays(1)),
+        Changed => ("undo", TimeSpan.FromDays(7)),
+        _ => null,
+    };
+
+    /// <param name="kind">One of the above.</param>
+    /// <param name="to">The address.</param>
+    /// <param name="link">Where the person goes on, with the token in it; null where the kind has none.</param>
+    /// <param name="from">Who invites, where somebody does.</param>
+    public static Letter Of(string kind, string to, string? link, string? from) => kind switch
+    {
+        Verify => new(to, "Confirm your e-mail address",
+            $"Somebody, probably you, has signed up at OpenReadings with this address.\n\nTo confirm that it is yours, open\n\n{link}\n\nThe link is good for a day. If it was not you, ignore this mail."),
+        Reset => new(to, "Choose a new password",
+            $"Somebody, probably you, has forgotten the password of the account with this address.\n\nTo choose a new one, open\n\n{link}\n\nThe link is good for an hour. If it was not you, ignore this mail: nothing has changed."),
+        Change => new(to, "Confirm your new e-mail address",
+            $"Somebody, probably you, wants to use this address for their account at OpenReadings.\n\nTo confirm that it is yours, open\n\n{link}\n\nThe link is good for a day. If it was not you, ignore this mail."),
+        Changed => new(to, "Your e-mail address was changed",
+            $"Your account at OpenReadings has another e-mail address now.\n\nIf it was not you who changed it, open\n\n{link}\n\nwithin seven days: it brings this address back and signs everybody out. Then choose a new password."),
+        PasswordChanged => new(to, "Your password was changed",
+            "The password of your account at OpenReadings was changed, and all other logins have ended.\n\nIf it was not you, choose a new password with \"forgotten password\" at once."),
+        SignedUpAgain => new(to, "You have an account already",
+            "Somebody, perhaps you, has tried to sign up at OpenReadings with this address. You have an account already, and nothing has changed.\n\nIf it was you and you have forgotten your password, choose a new one with \"forgotten password\"."),
+        Invitation => new(to, "You are invited to OpenReadings",
+            $"{from ?? "Somebody"} invites you to OpenReadings, where people keep what they measure.\n\nSign up with this address and the invitation\n\n{link}\n\nIt is good for seven days and for one person."),
+        _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "There is no such mail."),
+    };
+
+    /// <summary>Has a mail sent, if and only if the transaction commits.</summary>
+    public static Task MailAsync(this UserTransaction db, string kind, string to, object? details = null) => db.ExecuteAsync(
+        "insert into mail_outbox (kind, to_address, details) values (@kind, @to, coalesce(@details::jsonb, '{}'))",
+        new { kind, to, details = details is null ? null : System.Text.Json.JsonSerializer.Serialize(details, Json.Options) });
+}

@@ -1,0 +1,64 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using OpenReadings.Chassis;
+using OpenReadings.Identity.Accounts;
+using OpenReadings.Identity.Mail;
+using OpenReadings.Identity.OAuth;
+using OpenReadings.Identity.Passwords;
+
+namespace OpenReadings.Identity.Pages;
+
+/// <summary>
+/// Where the links in mails lead. Opening one changes nothing, because programs open links before people do: the person presses a button.
+/// The token is in the query, which we and the edge keep out of every log, and no other site is told where a person comes from.
+/// </summary>
+public static class OpenMail
+{
+    private sealed record Wording(string Title, string Text, string Action, string Done);
+
+    private static readonly Dictionary<string, Wording> Wordings = new()
+    {
+        ["verify"] = new("Confirm your address", "Press the button if you have signed up at OpenReadings.", "Confirm", "Your address is confirmed."),
+        ["change"] = new("Confirm your new address", "Press the button if you want to use this address for your account.", "Confirm", "Your address is changed."),
+        ["undo"] = new("Bring your address back", "Press the button if it was not you who changed the address of your account. Everybody is signed out then, and you get a mail for a new password.", "Bring it back", "Your address is back. Look for the mail and choose a new password."),
+        ["reset"] = new("Choose a new password", "It has at least seven characters, with upper case, lower case and a digit. All your logins end.", "Change the password", "Your password is changed. Sign in with the new one."),
+    };
+
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapGet("/mail", async (HttpContext http, Database database, BrowserSession sessions, Page page, CancellationToken ct, string? token) =>
+            await MailToken.FindAsync(database, token, ct, [.. Wordings.Keys]) is { } found
+                ? await AskAsync(http, sessions, page, found.Purpose, token!)
+                : await page.ShowErrorAsync(http, MailToken.Refused().ProblemDetails.Detail!)).ExcludeFromDescription();
+        routes.MapPost("/mail", HandleAsync).DisableAntiforgery().ExcludeFromDescription();
+    }
+
+    private static async Task<IResult> HandleAsync(HttpContext http, Database database, BrowserSession sessions, PasswordHasher passwords, Page page, CancellationToken ct)
+    {
+        Form form;
+        try { form = await Form.OfAsync(http.Request, ct); }
+        catch (RefusedException e) { return await page.ShowErrorAsync(http, e.Message); }
+        var token = form["token"];
+        if (await MailToken.FindAsync(database, token, ct, [.. Wordings.Keys]) is not { } found) return await page.ShowErrorAsync(http, MailToken.Refused().ProblemDetails.Detail!);
+        if (!sessions.IsOurs(http, form)) return await AskAsync(http, sessions, page, found.Purpose, token!, "The form was too old. Try once more.", 403);
+        ProblemHttpResult? problem = found.Purpose switch
+        {
+            "verify" => await VerifyEmail.VerifyAsync(token, database, http, ct),
+            "change" => await ChangeEmail.ConfirmAsync(token, database, http, ct),
+            "undo" => await ChangeEmail.UndoAsync(token, database, http, ct),
+            _ => await ResetPassword.ResetAsync(token, form["password"], database, passwords, http, ct),
+        };
+        if (problem is null) return await page.ShowAsync<MessagePage>(http, new() { ["Title"] = "Done", ["Text"] = Wordings[found.Purpose].Done });
+        var rules = problem.ProblemDetails.Extensions.TryGetValue("errors", out var errors) ? string.Join(' ', ((ProblemItem[])errors!).Select(rule => rule.Detail)) : problem.ProblemDetails.Detail;
+        return await AskAsync(http, sessions, page, found.Purpose, token!, rules, problem.StatusCode);
+    }
+
+    private static Task<IResult> AskAsync(HttpContext http, BrowserSession sessions, Page page, string purpose, string token, string? problem = null, int status = 200)
+    {
+        var wording = Wordings[purpose];
+        return page.ShowAsync<MailPage>(http, new()
+        {
+            ["Title"] = wording.Title, ["Text"] = wording.Text, ["Action"] = wording.Action, ["FormToken"] = sessions.FormTokenFor(http), ["Token"] = token,
+            ["AsksForPassword"] = purpose == "reset", ["Problem"] = problem,
+        }, status);
+    }
+}
