@@ -69,7 +69,8 @@ public sealed class SealAnew(Database database, Sealer sealer, KeySealer keys, T
     private async Task<int> TotpAsync(Guid person, CancellationToken ct)
     {
         await using var db = await database.BeginAsync(person, ct);
-        if (await Authenticator.FindAsync(db) is not { } was) return 0;
+        // Another replica may have been here since they were listed.
+        if (await Authenticator.FindAsync(db) is not { } was || was.SealedWith == sealer.Name) return 0;
         var secret = was.Open(sealer, person);
         var done = await db.ExecuteAsync("update totp set secret = @box, sealed_with = @Name where secret = @was",
             new { box = sealer.Seal(secret, Authenticator.About(person)), sealer.Name, was = was.Secret });

@@ -5,6 +5,7 @@ using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using OpenReadings.Identity.Factors;
 using OpenReadings.Identity.Keys;
+using OpenReadings.Identity.Tests.OAuth;
 using static System.Net.HttpStatusCode;
 
 namespace OpenReadings.Identity.Tests.Factors;
@@ -202,6 +203,22 @@ public sealed class TotpTests(IdentityService service)
         using (var still = await other.SignInAsync(other.RecoveryCodes[0])) Assert.Equal(OK, still.StatusCode);
         var plain = await Person.SignedInAsync(service);
         await plain.Http.PostAsJsonAsync("/identity/v1/me/recovery-codes", new { password = plain.Password }, Ct).RefusedAsync(Conflict, "totp-not-found");
+    }
+
+    [Fact]
+    public async Task The_sign_in_page_takes_the_code_too()
+    {
+        var (app, mine) = (await App.MadeAsync(service), await AuthenticatorOf.AddedAsync(service));
+        using var browser = new Browser(service);
+        await browser.AskAsync(app.Request());
+        await browser.SignInAsync(mine.Person);
+        Assert.Equal(Unauthorized, browser.Status);
+        Assert.Contains("role=\"alert\">The code of your authenticator", browser.Html, StringComparison.Ordinal);
+        await browser.SendAsync(("email", mine.Person.Email), ("password", mine.Person.Password), ("code", mine.Wrong()));
+        Assert.Equal(Unauthorized, browser.Status);
+        await browser.SendAsync(("email", mine.Person.Email), ("password", mine.Person.Password), ("code", await mine.NextAsync()));
+        Assert.Contains("Let Sleep lab in?", browser.Html, StringComparison.Ordinal);
+        Assert.Equal("pwd otp", Assert.Single(await service.SqlAsync<string>("select methods from logins where user_id = @AccountId and client_id = 'browser'", new { mine.Person.AccountId })));
     }
 
     private static string Issuer => new Uri(Support.TestIdentity.Issuer).Host;
