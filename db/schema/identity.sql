@@ -180,6 +180,16 @@ CREATE FUNCTION public.find_mail_token(presented_hash bytea) RETURNS TABLE(user_
     where t.token_hash = presented_hash;
 $$;
 
+CREATE FUNCTION public.find_passkey(presented_id bytea) RETURNS TABLE(user_id uuid, is_disabled boolean)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    select k.user_id, a.disabled_at is not null
+    from public.passkeys k
+    join public.accounts a using (user_id)
+    where k.credential_id = presented_id;
+$$;
+
 CREATE TABLE public.accounts (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
     email text NOT NULL,
@@ -289,6 +299,7 @@ CREATE TABLE public.logins (
     ended_because text,
     device text,
     address cidr,
+    methods text DEFAULT 'pwd'::text NOT NULL,
     CONSTRAINT logins_check CHECK (((ended_at IS NULL) = (ended_because IS NULL))),
     CONSTRAINT logins_ended_because_check CHECK ((ended_because = ANY (ARRAY['signed-out'::text, 'token-reused'::text, 'password-changed'::text, 'disabled'::text, 'application-removed'::text, 'code-reused'::text, 'revoked'::text])))
 );
@@ -326,6 +337,13 @@ CREATE PROCEDURE public.forget_old_pairing_codes()
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
     delete from public.pairing_codes where expires_at < now();
+$$;
+
+CREATE PROCEDURE public.forget_old_passkey_challenges()
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    delete from public.passkey_challenges where created_at < now() - interval '5 minutes';
 $$;
 
 CREATE PROCEDURE public.forget_old_revocations()
@@ -370,6 +388,13 @@ CREATE FUNCTION public.is_familiar(wanted_email_key text, from_address cidr) RET
            WHERE ((accounts.email_key = is_familiar.wanted_email_key) AND ((familiar_addresses.address)::inet = (is_familiar.from_address)::inet) AND (familiar_addresses.last_used_at > (now() - '90 days'::interval))))) AS "exists";
 END;
 
+CREATE PROCEDURE public.keep_passkey_challenge(IN hash bytea, IN asked text)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    insert into public.passkey_challenges (challenge_hash, asked_by, state) values (hash, public.app_user_id(), asked);
+$$;
+
 CREATE PROCEDURE public.note_erased(IN account uuid, IN service text, IN at timestamp with time zone)
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -413,6 +438,13 @@ CREATE FUNCTION public.people(wanted text, before timestamp with time zone, most
       and (before is null or a.created_at < before)
     order by a.created_at desc
     limit most;
+$$;
+
+CREATE FUNCTION public.people_sealed_otherwise(current_key text, beyond uuid, most integer) RETURNS SETOF uuid
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    select user_id from public.totp where sealed_with <> current_key and user_id > beyond order by user_id limit most;
 $$;
 
 CREATE FUNCTION public.poll_device_request(device bytea, client uuid) RETURNS TABLE(outcome text, person uuid, scope text, authenticated_at timestamp with time zone)
@@ -531,6 +563,15 @@ CREATE FUNCTION public.take_pairing_code(presented_hash bytea, client uuid) RETU
     returning p.user_id, p.scope, p.authenticated_at;
 $$;
 
+CREATE FUNCTION public.take_passkey_challenge(hash bytea) RETURNS text
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    delete from public.passkey_challenges
+    where challenge_hash = hash and asked_by is not distinct from public.app_user_id() and created_at > now() - interval '5 minutes'
+    returning state;
+$$;
+
 CREATE TABLE public.api_keys (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
     key_id text NOT NULL,
@@ -615,6 +656,16 @@ CREATE TABLE public.browser_sessions (
 );
 
 ALTER TABLE ONLY public.browser_sessions FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.code_tries (
+    user_id uuid DEFAULT public.app_user_id() NOT NULL,
+    place text NOT NULL,
+    used double precision NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT code_tries_place_check CHECK ((place = ANY (ARRAY['sign-in'::text, 'login'::text])))
+);
+
+ALTER TABLE ONLY public.code_tries FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE public.consents (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
@@ -740,6 +791,32 @@ CREATE TABLE public.pairing_codes (
 
 ALTER TABLE ONLY public.pairing_codes FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.passkey_challenges (
+    challenge_hash bytea NOT NULL,
+    asked_by uuid,
+    state text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT passkey_challenges_challenge_hash_check CHECK ((length(challenge_hash) = 32))
+);
+
+CREATE TABLE public.passkeys (
+    user_id uuid DEFAULT public.app_user_id() NOT NULL,
+    passkey_id uuid NOT NULL,
+    name text NOT NULL,
+    credential_id bytea NOT NULL,
+    public_key bytea NOT NULL,
+    sign_count bigint NOT NULL,
+    transports text NOT NULL,
+    is_backup_eligible boolean NOT NULL,
+    is_backed_up boolean NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_used_at timestamp with time zone,
+    CONSTRAINT passkeys_credential_id_check CHECK (((length(credential_id) >= 1) AND (length(credential_id) <= 1023))),
+    CONSTRAINT passkeys_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 100)))
+);
+
+ALTER TABLE ONLY public.passkeys FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.preferences (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
     settings jsonb DEFAULT '{}'::jsonb NOT NULL,
@@ -748,6 +825,15 @@ CREATE TABLE public.preferences (
 );
 
 ALTER TABLE ONLY public.preferences FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.recovery_codes (
+    user_id uuid DEFAULT public.app_user_id() NOT NULL,
+    code_hash bytea NOT NULL,
+    used_at timestamp with time zone,
+    CONSTRAINT recovery_codes_code_hash_check CHECK ((length(code_hash) = 32))
+);
+
+ALTER TABLE ONLY public.recovery_codes FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE public.reset_requests (
     email_hash bytea NOT NULL,
@@ -826,6 +912,17 @@ CREATE TABLE public.signing_keys (
     CONSTRAINT signing_keys_check CHECK (((signs_from < signs_until) AND (signs_until <= gone_at)))
 );
 
+CREATE TABLE public.totp (
+    user_id uuid DEFAULT public.app_user_id() NOT NULL,
+    secret bytea NOT NULL,
+    sealed_with text NOT NULL,
+    made_at timestamp with time zone DEFAULT now() NOT NULL,
+    confirmed_at timestamp with time zone,
+    last_step bigint DEFAULT 0 NOT NULL
+);
+
+ALTER TABLE ONLY public.totp FORCE ROW LEVEL SECURITY;
+
 ALTER TABLE ONLY public.schemaversions ALTER COLUMN schemaversionsid SET DEFAULT nextval('public.schemaversions_schemaversionsid_seq'::regclass);
 
 ALTER TABLE ONLY public.schemaversions
@@ -866,6 +963,9 @@ ALTER TABLE ONLY public.browser_sessions
 
 ALTER TABLE ONLY public.browser_sessions
     ADD CONSTRAINT browser_sessions_pkey PRIMARY KEY (user_id, login_id);
+
+ALTER TABLE ONLY public.code_tries
+    ADD CONSTRAINT code_tries_pkey PRIMARY KEY (user_id, place);
 
 ALTER TABLE ONLY public.consents
     ADD CONSTRAINT consents_pkey PRIMARY KEY (user_id, client_id);
@@ -921,11 +1021,23 @@ ALTER TABLE ONLY public.pairing_codes
 ALTER TABLE ONLY public.pairing_codes
     ADD CONSTRAINT pairing_codes_pkey PRIMARY KEY (user_id, code_hash);
 
+ALTER TABLE ONLY public.passkey_challenges
+    ADD CONSTRAINT passkey_challenges_pkey PRIMARY KEY (challenge_hash);
+
+ALTER TABLE ONLY public.passkeys
+    ADD CONSTRAINT passkeys_credential_id_key UNIQUE (credential_id);
+
+ALTER TABLE ONLY public.passkeys
+    ADD CONSTRAINT passkeys_pkey PRIMARY KEY (user_id, passkey_id);
+
 ALTER TABLE ONLY public.passwords
     ADD CONSTRAINT passwords_pkey PRIMARY KEY (user_id);
 
 ALTER TABLE ONLY public.preferences
     ADD CONSTRAINT preferences_pkey PRIMARY KEY (user_id);
+
+ALTER TABLE ONLY public.recovery_codes
+    ADD CONSTRAINT recovery_codes_pkey PRIMARY KEY (user_id, code_hash);
 
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (user_id, token_hash);
@@ -945,6 +1057,9 @@ ALTER TABLE ONLY public.schemaversions_meta
 ALTER TABLE ONLY public.signing_keys
     ADD CONSTRAINT signing_keys_pkey PRIMARY KEY (kid);
 
+ALTER TABLE ONLY public.totp
+    ADD CONSTRAINT totp_pkey PRIMARY KEY (user_id);
+
 CREATE INDEX audit_old ON public.audit USING brin (at);
 
 CREATE INDEX authorization_codes_old ON public.authorization_codes USING btree (created_at);
@@ -961,6 +1076,10 @@ CREATE INDEX mail_outbox_due ON public.mail_outbox USING btree (next_try_at);
 
 CREATE INDEX mail_tokens_old ON public.mail_tokens USING btree (expires_at);
 
+CREATE INDEX passkey_challenges_asked_by ON public.passkey_challenges USING btree (asked_by);
+
+CREATE INDEX passkey_challenges_old ON public.passkey_challenges USING btree (created_at);
+
 CREATE INDEX refresh_tokens_login ON public.refresh_tokens USING btree (user_id, login_id);
 
 CREATE INDEX reset_requests_by_address ON public.reset_requests USING btree (email_hash, asked_at);
@@ -968,6 +1087,8 @@ CREATE INDEX reset_requests_by_address ON public.reset_requests USING btree (ema
 CREATE INDEX revocations_by_transaction ON public.revocations USING btree (added_by);
 
 CREATE UNIQUE INDEX schemaversions_scriptname ON public.schemaversions USING btree (scriptname);
+
+CREATE INDEX totp_sealed_with ON public.totp USING btree (sealed_with);
 
 CREATE TRIGGER end_application AFTER DELETE ON public.applications FOR EACH ROW EXECUTE FUNCTION public.end_application();
 
@@ -997,6 +1118,9 @@ ALTER TABLE ONLY public.authorization_codes
 ALTER TABLE ONLY public.browser_sessions
     ADD CONSTRAINT browser_sessions_user_id_login_id_fkey FOREIGN KEY (user_id, login_id) REFERENCES public.logins(user_id, login_id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.code_tries
+    ADD CONSTRAINT code_tries_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.consents
     ADD CONSTRAINT consents_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
 
@@ -1018,17 +1142,29 @@ ALTER TABLE ONLY public.mail_tokens
 ALTER TABLE ONLY public.pairing_codes
     ADD CONSTRAINT pairing_codes_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.passkey_challenges
+    ADD CONSTRAINT passkey_challenges_asked_by_fkey FOREIGN KEY (asked_by) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.passkeys
+    ADD CONSTRAINT passkeys_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.passwords
     ADD CONSTRAINT passwords_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.preferences
     ADD CONSTRAINT preferences_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.recovery_codes
+    ADD CONSTRAINT recovery_codes_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_user_id_login_id_fkey FOREIGN KEY (user_id, login_id) REFERENCES public.logins(user_id, login_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.roles
     ADD CONSTRAINT roles_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.totp
+    ADD CONSTRAINT totp_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
 
 ALTER TABLE public.accounts ENABLE ROW LEVEL SECURITY;
 
@@ -1043,6 +1179,8 @@ ALTER TABLE public.audit ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.authorization_codes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.browser_sessions ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.code_tries ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.consents ENABLE ROW LEVEL SECURITY;
 
@@ -1072,6 +1210,8 @@ CREATE POLICY own_rows ON public.authorization_codes USING ((user_id = ( SELECT 
 
 CREATE POLICY own_rows ON public.browser_sessions USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
+CREATE POLICY own_rows ON public.code_tries USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
 CREATE POLICY own_rows ON public.consents USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.departed_users USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
@@ -1088,23 +1228,35 @@ CREATE POLICY own_rows ON public.mail_tokens USING ((user_id = ( SELECT public.a
 
 CREATE POLICY own_rows ON public.pairing_codes USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
+CREATE POLICY own_rows ON public.passkeys USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
 CREATE POLICY own_rows ON public.passwords USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.preferences USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
+CREATE POLICY own_rows ON public.recovery_codes USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.refresh_tokens USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.roles USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
+CREATE POLICY own_rows ON public.totp USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
 ALTER TABLE public.pairing_codes ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.passkeys ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.passwords ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.preferences ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.recovery_codes ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.refresh_tokens ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.roles ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.totp ENABLE ROW LEVEL SECURITY;
 
 REVOKE USAGE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO identity_app;
@@ -1153,6 +1305,9 @@ GRANT ALL ON FUNCTION public.find_erasure(erasure uuid) TO identity_app;
 REVOKE ALL ON FUNCTION public.find_mail_token(presented_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.find_mail_token(presented_hash bytea) TO identity_app;
 
+REVOKE ALL ON FUNCTION public.find_passkey(presented_id bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.find_passkey(presented_id bytea) TO identity_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.accounts TO identity_app;
 GRANT SELECT ON TABLE public.accounts TO identity_backup;
 GRANT SELECT ON TABLE public.accounts TO identity_readonly;
@@ -1197,6 +1352,9 @@ GRANT ALL ON PROCEDURE public.forget_old_mail() TO identity_app;
 REVOKE ALL ON PROCEDURE public.forget_old_pairing_codes() FROM PUBLIC;
 GRANT ALL ON PROCEDURE public.forget_old_pairing_codes() TO identity_app;
 
+REVOKE ALL ON PROCEDURE public.forget_old_passkey_challenges() FROM PUBLIC;
+GRANT ALL ON PROCEDURE public.forget_old_passkey_challenges() TO identity_app;
+
 REVOKE ALL ON PROCEDURE public.forget_old_revocations() FROM PUBLIC;
 GRANT ALL ON PROCEDURE public.forget_old_revocations() TO identity_app;
 
@@ -1212,6 +1370,9 @@ GRANT ALL ON FUNCTION public.is_application_secret(wanted uuid, presented_hash b
 REVOKE ALL ON FUNCTION public.is_familiar(wanted_email_key text, from_address cidr) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.is_familiar(wanted_email_key text, from_address cidr) TO identity_app;
 
+REVOKE ALL ON PROCEDURE public.keep_passkey_challenge(IN hash bytea, IN asked text) FROM PUBLIC;
+GRANT ALL ON PROCEDURE public.keep_passkey_challenge(IN hash bytea, IN asked text) TO identity_app;
+
 REVOKE ALL ON PROCEDURE public.note_erased(IN account uuid, IN service text, IN at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON PROCEDURE public.note_erased(IN account uuid, IN service text, IN at timestamp with time zone) TO identity_app;
 
@@ -1220,6 +1381,9 @@ GRANT ALL ON PROCEDURE public.note_repeated_sign_up(IN taken_email_key text) TO 
 
 REVOKE ALL ON FUNCTION public.people(wanted text, before timestamp with time zone, most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.people(wanted text, before timestamp with time zone, most integer) TO identity_app;
+
+REVOKE ALL ON FUNCTION public.people_sealed_otherwise(current_key text, beyond uuid, most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.people_sealed_otherwise(current_key text, beyond uuid, most integer) TO identity_app;
 
 REVOKE ALL ON FUNCTION public.poll_device_request(device bytea, client uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.poll_device_request(device bytea, client uuid) TO identity_app;
@@ -1239,6 +1403,9 @@ GRANT ALL ON FUNCTION public.take_mail(most integer) TO identity_app;
 REVOKE ALL ON FUNCTION public.take_pairing_code(presented_hash bytea, client uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.take_pairing_code(presented_hash bytea, client uuid) TO identity_app;
 
+REVOKE ALL ON FUNCTION public.take_passkey_challenge(hash bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.take_passkey_challenge(hash bytea) TO identity_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.api_keys TO identity_app;
 GRANT SELECT ON TABLE public.api_keys TO identity_backup;
 
@@ -1257,6 +1424,9 @@ GRANT SELECT ON TABLE public.authorization_codes TO identity_backup;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.browser_sessions TO identity_app;
 GRANT SELECT ON TABLE public.browser_sessions TO identity_backup;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.code_tries TO identity_app;
+GRANT SELECT ON TABLE public.code_tries TO identity_backup;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.consents TO identity_app;
 GRANT SELECT ON TABLE public.consents TO identity_backup;
@@ -1292,9 +1462,17 @@ GRANT SELECT ON TABLE public.outbox_parked TO identity_backup;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.pairing_codes TO identity_app;
 GRANT SELECT ON TABLE public.pairing_codes TO identity_backup;
 
+GRANT SELECT ON TABLE public.passkey_challenges TO identity_backup;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.passkeys TO identity_app;
+GRANT SELECT ON TABLE public.passkeys TO identity_backup;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.preferences TO identity_app;
 GRANT SELECT ON TABLE public.preferences TO identity_backup;
 GRANT SELECT ON TABLE public.preferences TO identity_readonly;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.recovery_codes TO identity_app;
+GRANT SELECT ON TABLE public.recovery_codes TO identity_backup;
 
 GRANT SELECT ON TABLE public.reset_requests TO identity_backup;
 
@@ -1312,4 +1490,11 @@ GRANT SELECT ON TABLE public.schemaversions TO identity_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.signing_keys TO identity_app;
 GRANT SELECT ON TABLE public.signing_keys TO identity_backup;
+
+GRANT UPDATE(private_key) ON TABLE public.signing_keys TO identity_app;
+
+GRANT UPDATE(sealed_with) ON TABLE public.signing_keys TO identity_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.totp TO identity_app;
+GRANT SELECT ON TABLE public.totp TO identity_backup;
 

@@ -14,7 +14,7 @@ run_tests() {
   ((${#projects[@]})) || die "No test project has a name like: ${words[*]-}"
 
   [[ " ${projects[*]} " != *" Platform.Tests "* ]] || install_kubectl
-  [[ " ${projects[*]} " != *" Journeys.Tests "* ]] || install_clients
+  [[ " ${projects[*]} " != *" Journeys.Tests "* && " ${projects[*]} " != *" Identity.Tests "* ]] || install_clients
   [[ " ${projects[*]} " != *" Identity.Tests "* ]] || install_mail_server
   temporary=$(mktemp -d); chmod 755 "$temporary"; results=$temporary/results; mkdir "$results"
   trap 'stop_throwaway "$temporary"' EXIT

@@ -16,7 +16,7 @@ public sealed class IsolationTests(IdentityService service)
 
     [Fact]
     public async Task Every_table_is_protected_by_row_level_security() =>
-        Assert.Empty(await RlsGuard.UnprotectedTablesAsync(service.Database, "signing_keys", "revocations", "device_requests", "erasures", "retired_keys", "reset_requests"));
+        Assert.Empty(await RlsGuard.UnprotectedTablesAsync(service.Database, "signing_keys", "revocations", "device_requests", "passkey_challenges", "erasures", "retired_keys", "reset_requests"));
 
     [Fact]
     public async Task The_services_role_may_do_no_more_than_it_needs() =>
@@ -50,7 +50,8 @@ public sealed class IsolationTests(IdentityService service)
     {
         var readable = await service.SqlAsync<string>(
             """
-            select t from unnest(array['passwords', 'refresh_tokens', 'signing_keys', 'audit', 'api_keys', 'application_secrets', 'browser_sessions', 'authorization_codes', 'device_requests', 'revocations', 'mail_outbox', 'mail_tokens', 'invitations', 'reset_requests', 'pairing_codes']) t
+            select t from unnest(array['passwords', 'refresh_tokens', 'signing_keys', 'audit', 'api_keys', 'application_secrets', 'browser_sessions', 'authorization_codes', 'device_requests', 'revocations', 'mail_outbox', 'mail_tokens', 'invitations', 'reset_requests',
+                'pairing_codes', 'totp', 'recovery_codes', 'code_tries', 'passkeys', 'passkey_challenges']) t
             where has_table_privilege('identity_readonly', t, 'select')
             """);
         Assert.Empty(readable);
@@ -87,7 +88,7 @@ public sealed class IsolationTests(IdentityService service)
         string[] open =
         [
             "GET /identity/.well-known/openid-configuration", "GET /identity/.well-known/jwks.json",
-            "POST /identity/v1/accounts", "POST /identity/v1/logins", "POST /identity/v1/logins/refresh",
+            "POST /identity/v1/accounts", "POST /identity/v1/logins", "POST /identity/v1/logins/refresh", "POST /identity/v1/passkey-logins/options", "POST /identity/v1/passkey-logins",
             "POST /identity/v1/tokens", "POST /identity/v1/api-keys/introspect", "GET /identity/v1/revocations", "GET /identity/v1/erasures/{erasureId:guid}", "GET /identity/.well-known/keys/{kid}",
             // Programs prove themselves, and pages ask for a cookie: their own tests say how.
             "POST /identity/v1/device-authorizations", "POST /identity/v1/tokens/introspect", "POST /identity/v1/tokens/revoke", "GET /identity/v1/authorize", "POST /identity/v1/authorize",
@@ -115,9 +116,10 @@ public sealed class IsolationTests(IdentityService service)
             .Select(route => $"{route.Method} {route.Route.RoutePattern.RawText}").Order();
         Assert.Equal(
             [
-                "DELETE /identity/v1/me", "GET /identity/device", "GET /identity/mail", "GET /identity/sign-in", "GET /identity/v1/authorize", "POST /identity/device", "POST /identity/mail",
+                "DELETE /identity/v1/me", "DELETE /identity/v1/me/totp", "GET /identity/device", "GET /identity/mail", "GET /identity/sign-in", "GET /identity/v1/authorize", "POST /identity/device", "POST /identity/mail",
                 "POST /identity/sign-in", "POST /identity/v1/accounts", "POST /identity/v1/authorize", "POST /identity/v1/email-changes/confirm", "POST /identity/v1/email-changes/undo",
-                "POST /identity/v1/email-verifications", "POST /identity/v1/logins", "POST /identity/v1/logins/refresh", "POST /identity/v1/me/email", "POST /identity/v1/me/pairings", "POST /identity/v1/password-resets",
+                "POST /identity/v1/email-verifications", "POST /identity/v1/logins", "POST /identity/v1/logins/refresh", "POST /identity/v1/me/email", "POST /identity/v1/me/pairings", "POST /identity/v1/me/passkeys/options",
+                "POST /identity/v1/me/recovery-codes", "POST /identity/v1/me/totp/confirm", "POST /identity/v1/passkey-logins", "POST /identity/v1/passkey-logins/options", "POST /identity/v1/password-resets",
                 "POST /identity/v1/password-resets/confirm", "PUT /identity/v1/me/password",
             ], limited);
     }
@@ -131,12 +133,19 @@ public sealed class IsolationTests(IdentityService service)
         await service.SqlAsync("delete from accounts where user_id = @AccountId", new { bob.AccountId });
         using var made = await service.PostAsync("accounts", new { email = bob.Email, password = bob.Password });
         using (var key = await ada.Http.PostAsJsonAsync("/identity/v1/me/api-keys", new { name = "Hers", scopes = new[] { "readings:read" } }, Ct)) key.EnsureSuccessStatusCode();
+        var passkeyId = (await service.SqlAsync<Guid>(
+            """
+            insert into passkeys (user_id, passkey_id, name, credential_id, public_key, sign_count, transports, is_backup_eligible, is_backed_up)
+            values (@AccountId, gen_random_uuid(), 'Hers', gen_random_uuid()::text::bytea, 'x', 0, '', false, false)
+            returning passkey_id
+            """, new { ada.AccountId })).Single();
+        using (var totp = await ada.Http.PostAsync("/identity/v1/me/totp", null, Ct)) totp.EnsureSuccessStatusCode();
         var keyId = (await service.SqlAsync<string>("select key_id from api_keys where user_id = @AccountId", new { ada.AccountId })).Single();
         var (mine, login) = (await RowsOfAsync(ada), (await service.SqlAsync<Guid>("select login_id from logins where user_id = @AccountId", new { ada.AccountId })).Single());
         foreach (var (method, route) in service.Routes())
         {
             await bob.SignInAsync();
-            var path = route.PathTo(("loginId", login), ("keyId", keyId), ("accountId", ada.AccountId), ("role", "moderator"));
+            var path = route.PathTo(("loginId", login), ("keyId", keyId), ("passkeyId", passkeyId), ("accountId", ada.AccountId), ("role", "moderator"));
             using var request = new HttpRequestMessage(new HttpMethod(method), path);
             if (method != "GET")
                 request.Content = JsonContent.Create(new

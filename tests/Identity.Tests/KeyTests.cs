@@ -77,7 +77,7 @@ public sealed class KeyTests(IdentityService service)
     }
 
     private static KeySealer Sealer(string? secret) =>
-        new(new Microsoft.Extensions.Configuration.ConfigurationManager { ["KeyEncryptionKey"] = secret });
+        new(new Sealer(new Microsoft.Extensions.Configuration.ConfigurationManager { ["KeyEncryptionKey"] = secret }));
 
     private static JsonElement Part(Tokens tokens, int part) =>
         JsonDocument.Parse(Base64Url.DecodeFromChars(tokens.AccessToken.Split('.')[part])).RootElement;

@@ -100,12 +100,13 @@ public sealed class KeyRing(Database database, KeySealer sealer, TimeProvider cl
         return key;
     }
 
-    private static Task<IReadOnlyList<SealedKey>> ReadAsync(UserTransaction db) => db.QueryAsync<SealedKey>(
+    internal const string Select =
         """
         select kid, x, y, private_key, sealed_with, signs_from, signs_until, gone_at
         from signing_keys
-        order by signs_from, kid
-        """);
+        """;
+
+    private static Task<IReadOnlyList<SealedKey>> ReadAsync(UserTransaction db) => db.QueryAsync<SealedKey>($"{Select} order by signs_from, kid");
 }
 
 /// <summary>A key that is open in memory.</summary>

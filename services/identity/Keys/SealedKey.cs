@@ -1,7 +1,6 @@
 using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Text;
-using OpenReadings.Chassis;
 
 namespace OpenReadings.Identity.Keys;
 
@@ -10,26 +9,11 @@ public sealed record SealedKey(
     string Kid, string X, string Y, byte[] PrivateKey, string SealedWith,
     DateTimeOffset SignsFrom, DateTimeOffset SignsUntil, DateTimeOffset GoneAt);
 
-/// <summary>
-/// Seals private signing keys with the key-encryption key (AES-256-GCM), which comes from the secrets directory and is
-/// never in the database: a stolen dump signs no tokens.
-/// </summary>
-public sealed class KeySealer
+/// <summary>Makes signing keys whose private halves are sealed: a stolen dump signs no tokens.</summary>
+public sealed class KeySealer(Sealer sealer)
 {
-    private const int NonceBytes = 12, TagBytes = 16, KeyBytes = 32;
-    private readonly byte[] key = new byte[KeyBytes];
-
-    public KeySealer(IConfiguration config)
-    {
-        var secret = config["KeyEncryptionKey"]?.Trim() ?? "";
-        if (!Convert.TryFromBase64String(secret, key, out var length) || length != KeyBytes)
-            throw new StartRefusedException(
-                "The secret KeyEncryptionKey is missing or not 32 bytes in base64. Make one: openssl rand -base64 32.");
-        Name = Convert.ToHexStringLower(SHA256.HashData(key))[..8];
-    }
-
-    /// <summary>Tells key-encryption keys apart without giving anything away.</summary>
-    public string Name { get; }
+    /// <summary>The key that seals.</summary>
+    public string Name => sealer.Name;
 
     /// <summary>A new P-256 key that signs in the given time.</summary>
     public SealedKey Make(DateTimeOffset signsFrom, DateTimeOffset signsUntil, DateTimeOffset goneAt)
@@ -41,28 +25,16 @@ public sealed class KeySealer
         var kid = Base64Url.EncodeToString(SHA256.HashData(Encoding.ASCII.GetBytes(members)));
 
         var plain = made.ExportPkcs8PrivateKey();
-        var box = new byte[NonceBytes + TagBytes + plain.Length];
-        RandomNumberGenerator.Fill(box.AsSpan(0, NonceBytes));
-        using var aes = new AesGcm(key, TagBytes);
-        aes.Encrypt(
-            box.AsSpan(0, NonceBytes), plain, box.AsSpan(NonceBytes + TagBytes), box.AsSpan(NonceBytes, TagBytes),
-            Encoding.ASCII.GetBytes(kid));
+        var box = sealer.Seal(plain, kid);
         CryptographicOperations.ZeroMemory(plain);
-        return new SealedKey(kid, x, y, box, Name, signsFrom, signsUntil, goneAt);
+        return new SealedKey(kid, x, y, box, sealer.Name, signsFrom, signsUntil, goneAt);
     }
 
     public ECDsa Open(SealedKey from)
     {
-        if (from.SealedWith != Name)
-            throw new StartRefusedException(
-                $"Signing key {from.Kid} is sealed with the secret {from.SealedWith}, and KeyEncryptionKey is {Name}. "
-                + "Restore the old secret, or delete the row: everybody then needs a new access token.");
-        var plain = new byte[from.PrivateKey.Length - NonceBytes - TagBytes];
+        var plain = sealer.Open(from.PrivateKey, from.SealedWith, from.Kid);
         try
         {
-            using var aes = new AesGcm(key, TagBytes);
-            aes.Decrypt(from.PrivateKey.AsSpan(0, NonceBytes), from.PrivateKey.AsSpan(NonceBytes + TagBytes),
-                from.PrivateKey.AsSpan(NonceBytes, TagBytes), plain, Encoding.ASCII.GetBytes(from.Kid));
             var opened = ECDsa.Create();
             opened.ImportPkcs8PrivateKey(plain, out _);
             // What is published is as good as the sealed half: whoever can write to the table must not swap the rest.
@@ -74,6 +46,15 @@ public sealed class KeySealer
         {
             CryptographicOperations.ZeroMemory(plain);
         }
+    }
+
+    /// <summary>The same key, sealed with the key of now.</summary>
+    public SealedKey SealAnew(SealedKey old)
+    {
+        var plain = sealer.Open(old.PrivateKey, old.SealedWith, old.Kid);
+        var box = sealer.Seal(plain, old.Kid);
+        CryptographicOperations.ZeroMemory(plain);
+        return old with { PrivateKey = box, SealedWith = sealer.Name };
     }
 
     private static (string X, string Y) PublicHalf(ECDsa key)

@@ -2,6 +2,7 @@ using System.Net;
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Accounts;
+using OpenReadings.Identity.Factors;
 using OpenReadings.Identity.Passwords;
 
 namespace OpenReadings.Identity.Logins;
@@ -9,17 +10,21 @@ namespace OpenReadings.Identity.Logins;
 /// <summary>Somebody who has just proved who they are.</summary>
 /// <param name="UserId">Whose rows follow.</param>
 /// <param name="Hash">Of the password that was checked: what follows from it holds only while the password is this one.</param>
-public sealed record ProvenPerson(Guid UserId, string Hash);
+/// <param name="Methods">How (RFC 8176, the claim amr), separated by spaces: "pwd", "pwd otp" or "webauthn".</param>
+/// <param name="RecoveryCodesLeft">Where one of them was used.</param>
+public sealed record ProvenPerson(Guid UserId, string Hash, string Methods, int? RecoveryCodesLeft = null);
 
 /// <summary>
 /// Checks an e-mail address and a password, for programs and for pages. Tries are limited by address and place, whether anybody has that
 /// address or not. Whether the address is unknown, the password wrong or the account disabled: the same work is done and the same answer given.
+/// Only whoever has the password learns that a second factor is asked for.
 /// </summary>
-public sealed class Credentials(Database database, PasswordHasher passwords, SignInBudget budget)
+public sealed class Credentials(Database database, PasswordHasher passwords, SignInBudget budget, SecondFactor second)
 {
     private sealed record Known(Guid UserId, string Hash, bool IsDisabled);
 
-    public async Task<(ProvenPerson? Person, ProblemHttpResult? Refusal)> CheckAsync(string given, string password, HttpContext http, CancellationToken ct)
+    public async Task<(ProvenPerson? Person, ProblemHttpResult? Refusal)> CheckAsync(
+        string given, string password, string? code, HttpContext http, CancellationToken ct)
     {
         if (!EmailAddress.TryParse(given, out var email)) email = new EmailAddress("", "");
         var place = RateLimits.NetworkOf(http);
@@ -29,12 +34,16 @@ public sealed class Credentials(Database database, PasswordHasher passwords, Sig
         if (!isRight || known is null or { IsDisabled: true }) return (null, Refused());
         budget.Forgive(email.Key, place, isFamiliar);
 
-        if (!Argon2.IsOutdated(known.Hash)) return (new(known.UserId, known.Hash), null);
+        var (used, refusal) = await second.AskAsync(known.UserId, code, http, ct);
+        if (refusal is not null) return (null, refusal);
+        var person = new ProvenPerson(known.UserId, known.Hash, used is null ? "pwd" : "pwd otp", used?.RecoveryCodesLeft);
+
+        if (!Argon2.IsOutdated(known.Hash)) return (person, null);
         var hash = await passwords.HashAsync(password, ct);
         await using var db = await database.BeginAsync(known.UserId, ct);
         var isReplaced = await db.ExecuteAsync("update passwords set hash = @hash where hash = @was", new { hash, was = known.Hash }) == 1;
         await db.CommitAsync();
-        return (new(known.UserId, isReplaced ? hash : known.Hash), null);
+        return (person with { Hash = isReplaced ? hash : known.Hash }, null);
     }
 
     public static ProblemHttpResult Refused() =>

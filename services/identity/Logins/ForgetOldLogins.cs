@@ -33,6 +33,7 @@ public sealed class ForgetOldLogins(Database database, TimeProvider clock, ILogg
         while (forgotten == AtOnce);
         await using var last = await database.BeginUnownedAsync(ct);
         await last.ExecuteAsync("call forget_old_addresses()");
+        await last.ExecuteAsync("call forget_old_passkey_challenges()");
         await last.ExecuteAsync("call forget_old_audit()");
         await last.ExecuteAsync("call forget_old_revocations()");
         await last.ExecuteAsync("call forget_old_authorizations()");

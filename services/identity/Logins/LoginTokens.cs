@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using OpenReadings.Identity.Tokens;
 
 namespace OpenReadings.Identity.Logins;
@@ -8,6 +9,10 @@ namespace OpenReadings.Identity.Logins;
 /// </summary>
 public sealed record LoginTokens(string AccessToken, string RefreshToken, string TokenType, int ExpiresIn, string Scope)
 {
+    /// <summary>Said where one of them was used to sign in.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? RecoveryCodesLeft { get; init; }
+
     public const string Example =
         """
         {"access_token": "eyJhbGciOiJFUzI1NiIs…", "refresh_token": "rt_7Jm0nU3f…", "token_type": "Bearer",

@@ -14,17 +14,17 @@ public static class NewLogin
             """
             with proven as (
                 select user_id from passwords where hash = @Hash for share)
-            insert into logins (user_id, login_id, client_id, scope, authenticated_at, expires_at, device, address)
-            select user_id, @loginId, @client, @scope, @now, @now + interval '90 days', @device, @place::cidr from proven
+            insert into logins (user_id, login_id, client_id, scope, authenticated_at, expires_at, device, address, methods)
+            select user_id, @loginId, @client, @scope, @now, @now + interval '90 days', @device, @place::cidr, @Methods from proven
             """,
-            new { person.Hash, loginId, client, scope, now, device, place });
+            new { person.Hash, person.Methods, loginId, client, scope, now, device, place });
         if (begun == 0) return null;
         await db.ExecuteAsync(
             """
             insert into familiar_addresses (address) values (@place::cidr)
             on conflict (user_id, address) do update set last_used_at = now()
             """, new { place });
-        await db.NoteAsync(http, Entry.SignedIn, loginId, new { device });
+        await db.NoteAsync(http, Entry.SignedIn, loginId, new { device, person.Methods });
         return loginId;
     }
 }

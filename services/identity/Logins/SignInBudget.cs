@@ -31,10 +31,10 @@ public sealed class SignInBudget(IConfiguration config, TimeProvider clock)
         if (!isFamiliar) strangers.Return(account);
     }
 
-    public static ProblemHttpResult Refuse(HttpContext http, TimeSpan wait)
+    public static ProblemHttpResult Refuse(HttpContext http, TimeSpan wait, string what = "passwords")
     {
         http.Response.Headers.RetryAfter =
             Math.Max(1, (int)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
-        return Problems.Of(429, "too-many-tries", "Too many passwords were tried. Wait as long as Retry-After says.");
+        return Problems.Of(429, "too-many-tries", $"Too many {what} were tried. Wait as long as Retry-After says.");
     }
 }

@@ -41,7 +41,7 @@ public static class SignInOnPage
         var email = form["email"] ?? "";
         if (!sessions.IsOurs(http, form)) return await ShowAsync(http, database, sessions, page, next, email, ct, "The form was too old. Try once more.", 403);
 
-        var (person, refusal) = await credentials.CheckAsync(email, form["password"] ?? "", http, ct);
+        var (person, refusal) = await credentials.CheckAsync(email, form["password"] ?? "", form["code"], http, ct);
         if (person is null) return await ShowAsync(http, database, sessions, page, next, email, ct, refusal!.ProblemDetails.Detail, refusal.StatusCode);
         var before = await sessions.FindAsync(http, ct);
         await using (var db = await database.BeginAsync(person.UserId, ct))

@@ -76,7 +76,7 @@ public sealed class ProgramTests(IdentityService service)
         {
             if (route.RoutePattern.RawText!.EndsWith("/userinfo", StringComparison.Ordinal)) continue;
             using var request = new HttpRequestMessage(new HttpMethod(method), route.PathTo());
-            if (method != "GET") request.Content = JsonContent.Create(new { name = "x", scopes = new[] { "readings:read" }, password = ada.Password, current_password = ada.Password, new_password = "Not-for-any-log-3" });
+            if (method != "GET") request.Content = JsonContent.Create(new { name = "x", scopes = new[] { "readings:read" }, password = ada.Password, current_password = ada.Password, new_password = "Not-for-any-log-3", code = "000000" });
             await service.WithToken(token).SendAsync(request, Ct).RefusedAsync(Forbidden, "login-required");
         }
         // Neither token stands for the other.

@@ -1,0 +1,91 @@
+using System.ComponentModel.DataAnnotations;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Identity;
+using Npgsql;
+using OpenReadings.Chassis;
+using OpenReadings.Identity.Audit;
+using OpenReadings.Identity.Passwords;
+
+namespace OpenReadings.Identity.Factors;
+
+/// <summary>Adds a passkey: first what the browser shall ask its authenticator for, then what that made.</summary>
+public static class AddPasskey
+{
+    private const int Most = 20;
+    public sealed record OptionsRequest([Required, StringLength(PasswordRules.LongestUtf16)] string Password);
+
+    /// <summary>For PublicKeyCredential.parseCreationOptionsFromJSON, or parseRequestOptionsFromJSON at sign-in.</summary>
+    public sealed record OptionsResponse(JsonElement PublicKey);
+
+    /// <summary>Credential: what its toJSON() gives.</summary>
+    public sealed record Request(string? Name, JsonElement Credential);
+    private sealed record Profile(string Email, string? Name);
+
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapPost("/me/passkeys/options", AskAsync).RequireRateLimiting(RateLimits.Sensitive)
+            .WithName("AskForPasskey").WithSummary("What navigator.credentials.create shall ask for, within five minutes: for PublicKeyCredential.parseCreationOptionsFromJSON. Asks for the password.")
+            .WithExample(request: """{"password": "Correct horse 7"}""", response: """{"public_key": {"rp": {"id": "readings.example"}, "challenge": "…", "user": {"name": "ada@example.org"}}}""");
+        routes.MapPost("/me/passkeys", AddAsync)
+            .WithName("AddPasskey").WithSummary("Adds the passkey that the browser made: it signs you in without a password.")
+            .WithExample(request: """{"name": "Phone", "credential": {"id": "…", "type": "public-key", "response": {"clientDataJSON": "…", "attestationObject": "…"}}}""", response: Passkey.Example);
+    }
+
+    private static async Task<Results<Ok<OptionsResponse>, ProblemHttpResult>> AskAsync(
+        OptionsRequest request, CurrentUser user, Database database, PasswordAgain password, PasskeyCeremony ceremony, HttpContext http, CancellationToken ct)
+    {
+        if (await password.RefuseAsync(user, request.Password, http, ct) is { } refused) return refused;
+        await using var db = await database.BeginAsync(user, ct);
+        var profile = (await db.FindAsync<Profile>("select email, name from accounts"))!;
+        var entity = new PasskeyUserEntity { Id = user.Id.ToString(), Name = profile.Email, DisplayName = profile.Name ?? profile.Email };
+        var made = await ceremony.HandlerFor(db, user.Id).MakeCreationOptionsAsync(entity, http);
+        var asked = JsonElement.Parse(made.CreationOptionsJson);
+        await PasskeyCeremony.KeepAsync(db, asked, made.AttestationState);
+        await db.CommitAsync();
+        http.Response.Headers.CacheControl = "no-store";
+        return TypedResults.Ok(new OptionsResponse(asked));
+    }
+
+    private static async Task<Results<Created<Passkey>, ProblemHttpResult>> AddAsync(
+        Request request, CurrentUser user, Database database, PasskeyCeremony ceremony, HttpContext http, CancellationToken ct)
+    {
+        if (Passkey.BrokenByName(request.Name) is { Length: > 0 } broken) return Problems.Of(400, "validation-failed", "Some fields are not valid.", broken);
+        if (PasskeyCeremony.Read(request.Credential) is not { } credential) return Invalid();
+        string? state;
+        await using (var taken = await database.BeginAsync(user, ct))
+        {
+            state = await PasskeyCeremony.TakeAsync(taken, credential);
+            await taken.CommitAsync();
+        }
+        if (state is null) return Invalid();
+
+        await using var db = await database.BeginAsync(user, ct);
+        var answer = await ceremony.HandlerFor(db, user.Id).PerformAttestationAsync(new() { CredentialJson = credential.Json, AttestationState = state, HttpContext = http });
+        if (!answer.Succeeded) return Invalid();
+        // One at a time for each person, or twenty could be many more.
+        await db.ExecuteAsync("select from accounts for update");
+        if (await db.ScalarAsync<int>("select count(*)::int from passkeys") >= Most) return Problems.Of(409, "too-many-passkeys", $"There are {Most} passkeys. Remove one of them first.");
+        var (made, id) = (answer.Passkey, Guid.CreateVersion7());
+        try
+        {
+            var row = await db.FindAsync<Passkey>(
+                $"""
+                insert into passkeys (passkey_id, name, credential_id, public_key, sign_count, transports, is_backup_eligible, is_backed_up)
+                values (@id, @Name, @CredentialId, @PublicKey, @count, @transports, @IsBackupEligible, @IsBackedUp)
+                returning {Passkey.Columns}
+                """, new { id, request.Name, made.CredentialId, made.PublicKey, count = (long)made.SignCount, transports = string.Join(' ', made.Transports ?? []), made.IsBackupEligible, made.IsBackedUp });
+            await db.NoteAsync(http, FactorEntry.PasskeyAdded, Entry.LoginOf(user), new { passkeyId = id, request.Name });
+            await db.CommitAsync();
+            return TypedResults.Created($"/identity/v1/me/passkeys/{id}", row);
+        }
+        catch (PostgresException e) when (e.ConstraintName == "passkeys_credential_id_key")
+        {
+            return Problems.Of(409, "passkey-exists", "This passkey is registered already.");
+        }
+    }
+
+    // Why is not said: a browser that does as it was asked never comes here.
+    private static ProblemHttpResult Invalid() =>
+        Problems.Of(400, "invalid-passkey", "This passkey was not asked for within the last five minutes, was answered already, or is not what was asked for.");
+}

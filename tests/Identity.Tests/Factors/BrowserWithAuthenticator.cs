@@ -1,0 +1,61 @@
+using System.Diagnostics;
+using System.Text.Json;
+using OpenReadings.Support;
+
+namespace OpenReadings.Identity.Tests.Factors;
+
+/// <summary>Chromium with a virtual authenticator (tests/clients/passkeys.mjs).</summary>
+public sealed class BrowserWithAuthenticator : IAsyncDisposable
+{
+    private readonly Process process = Process.Start(new ProcessStartInfo("/bin/sh",
+        ["-c", "node --experimental-global-webcrypto -e 0 2>/dev/null && exec node --experimental-global-webcrypto \"$0\" || exec node \"$0\"", Path.Combine(TestServers.Root, ".dev", "tools", "clients", "passkeys.mjs")])
+    {
+        RedirectStandardInput = true, RedirectStandardOutput = true,
+    })!;
+    private readonly SemaphoreSlim one = new(1);
+
+    /// <summary>A new authenticator in place of the one of before, with nothing on it.</summary>
+    public Task NewAuthenticatorAsync() => DoAsync(new { @do = "authenticator" });
+
+    public Task<JsonElement> CreateAsync(JsonElement options, string origin) => DoAsync(new { @do = "create", origin, options });
+
+    public Task<JsonElement> GetAsync(JsonElement options, string origin) => DoAsync(new { @do = "get", origin, options });
+
+    /// <summary>Whether the authenticator finds that its person is who they are.</summary>
+    public Task VerifiesAsync(bool @is) => DoAsync(new { @do = "verified", @is });
+
+    /// <summary>What is on the authenticator, private keys included.</summary>
+    public Task<JsonElement> CredentialsAsync() => DoAsync(new { @do = "credentials" });
+
+    private async Task<JsonElement> DoAsync(object what)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        limit.CancelAfter(TimeSpan.FromMinutes(1));
+        await one.WaitAsync(limit.Token);
+        try
+        {
+            await process.StandardInput.WriteLineAsync(JsonSerializer.Serialize(what));
+            await process.StandardInput.FlushAsync(limit.Token);
+            var line = await process.StandardOutput.ReadLineAsync(limit.Token) ?? throw new InvalidOperationException("The browser is gone.");
+            var said = JsonDocument.Parse(line).RootElement;
+            return said.TryGetProperty("error", out var error) ? throw new BrowserRefusedException(error.GetString()!) : said.GetProperty("result");
+        }
+        finally
+        {
+            one.Release();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        process.StandardInput.Close();
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+        try { await process.WaitForExitAsync(limit.Token); }
+        catch (OperationCanceledException) { process.Kill(entireProcessTree: true); }
+        process.Dispose();
+        one.Dispose();
+    }
+}
+
+/// <summary>What the browser itself does not do.</summary>
+public sealed class BrowserRefusedException(string message) : Exception(message);
