@@ -14,6 +14,11 @@ public readonly record struct CurrentUser(VerifiedToken Token)
 {
     public Guid Id => Token.Subject;
 
+    /// <summary>Whose rows are asked for, where they are not the person's own. Row-level security decides what of them is shown.</summary>
+    public Guid? Owner { get; init; }
+
+    public Guid OwnerId => Owner ?? Id;
+
     /// <summary>The service that acts for the person; null when the person's own program does.</summary>
     public string? Actor => Token.Actor;
 
@@ -21,8 +26,14 @@ public readonly record struct CurrentUser(VerifiedToken Token)
 
     public static ValueTask<CurrentUser> BindAsync(HttpContext context) => ValueTask.FromResult(Of(context));
 
-    public static CurrentUser Of(HttpContext context) => new(
-        context.Features.Get<VerifiedToken>() ?? throw new InvalidOperationException("The route does not require authorization."));
+    public static CurrentUser Of(HttpContext context)
+    {
+        var user = new CurrentUser(
+            context.Features.Get<VerifiedToken>() ?? throw new InvalidOperationException("The route does not require authorization."));
+        if (context.Request.Query["owner"] is not [{ } text] || context.GetEndpoint()?.Metadata.GetMetadata<TakesOwner>() is null) return user;
+        if (!Guid.TryParse(text, out var owner)) throw new ProblemException(400, "invalid-owner", "'owner' is the id of a person.");
+        return user with { Owner = owner == user.Id ? null : owner };
+    }
 }
 
 /// <summary>Reads the bearer token or the API key, and answers 401 with the reason as RFC 6750 says.</summary>
@@ -60,6 +71,9 @@ internal sealed class BearerHandler(
     protected override Task HandleForbiddenAsync(AuthenticationProperties properties) =>
         Problems.Of(403, "forbidden", "This token may not do that.").ExecuteAsync(Context);
 }
+
+/// <summary>A route that answers for the rows of somebody else too: <c>?owner=</c> says whose.</summary>
+public sealed record TakesOwner;
 
 /// <summary>What a token must be allowed to do.</summary>
 public static class Scopes

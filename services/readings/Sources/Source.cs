@@ -85,10 +85,11 @@ internal static class Sources
         await using var db = await database.BeginAsync(user, ct);
         var metrics = await Metrics.CheckAsync(db, wanted.Metrics!);
         // The row is there and held after this statement, whoever else is making it at this moment.
-        var created = await InsertAsync(db, sourceId, wanted);
+        var created = user.Owner is null && await InsertAsync(db, sourceId, wanted);
         if (created && await db.ScalarAsync<int>("select count(*)::int from sources") > Most)
             throw new ProblemException(403, "too-many-sources", $"A person has at most {Most} sources. Delete one, or add metrics to one that is there.");
-        var version = await db.ScalarAsync<int>("select version from sources where source_id = @sourceId for update", new { sourceId });
+        if (await db.ScalarAsync<int?>("select version from sources where source_id = @sourceId for update", new { sourceId }) is not { } version)
+            return NotFound(sourceId);
         Require(http, created ? null : version);
         var changed = await MetricPlan.ApplyAsync(db, sourceId, metrics, all: true);
         changed |= !created && await db.ExecuteAsync(
@@ -102,10 +103,11 @@ internal static class Sources
 
         var names = metrics.Select(metric => metric.Name).ToList();
         if (created) await db.PublishAsync(new SourceCreated(user.Id, sourceId, wanted.Kind!, names));
-        else if (changed) await db.PublishAsync(new SourceUpdated(user.Id, sourceId, wanted.Kind!, names));
+        else if (changed) await db.PublishAsync(new SourceUpdated(user.OwnerId, sourceId, wanted.Kind!, names));
+        if (changed && user.Owner is not null) await AccessLog.NoteAsync(db, user, sourceId, "admin");
         var row = (await FindAsync(db, sourceId))!;
         await db.CommitAsync();
-        known.Forget(user.Id, sourceId);
+        known.Forget(user, sourceId);
         http.Response.Headers.ETag = ETag(row.Version);
         return created ? TypedResults.Created($"/readings/v1/sources/{sourceId}", row.ToSource()) : TypedResults.Ok(row.ToSource());
     }
