@@ -156,6 +156,8 @@ public sealed class IsolationTests(ReadingsService service)
         await carol.GetAsync($"sources/{source}");
         (_, code) = await GrantTests.OfferAsync(carol, GrantTests.Offer("source", await carol.SourceAsync(Person.Watch), "admin"));
         await GrantTests.AcceptAsync(ada, code);
+        var shown = await carol.SourceAsync("""{"name": "Weather", "kind": "station", "is_public": true, "metrics": {"t": "Cel"}}""");
+        await ada.GetAsync($"sources/{shown}?owner={carol.Id}");
         await using var migrator = new NpgsqlConnection(service.Database.Migrator);
         await migrator.ExecuteAsync("insert into departed_users (user_id) values (@Id)", new { ada.Id });
         return (ada, source);

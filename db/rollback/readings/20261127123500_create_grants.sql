@@ -36,7 +36,8 @@ alter table metrics alter column user_id set default app_user_id();
 alter table series alter column user_id set default app_user_id();
 alter table events alter column user_id set default app_user_id();
 
-drop table access_log, source_access, grants;
-drop function forget_grants(), note_access(uuid, uuid, uuid, text, int), end_grant(uuid, bytea), accept_grant(bytea, uuid), category_changed(),
+drop trigger made_private on sources;
+drop table access_log, public_looks, source_access, grants;
+drop function made_private(), look_at_public(uuid, uuid), forget_grants(), note_access(uuid, uuid, uuid, text, int), end_grant(uuid, bytea), accept_grant(bytea, uuid), category_changed(),
     keep_is_public(), source_leaves(), source_added(), metrics_changed(), check_grant(), grants_changed(), refresh_access(uuid, uuid, uuid),
     lock_grants(uuid, boolean), row_owner(), app_owner_id();

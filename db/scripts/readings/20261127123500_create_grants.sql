@@ -61,6 +61,19 @@ create table source_access (
 create index source_access_by_source on source_access (owner_id, source_id);
 call own_rows('source_access');
 
+-- Who is looking at a public source of another person, until when: anybody who is signed in and addresses it. It is opened
+-- to them for an hour as if it had been granted, so that what is public costs nobody else a thought, and closed with the
+-- source.
+create table public_looks (
+    user_id uuid not null,
+    owner_id uuid not null,
+    source_id uuid not null,
+    expires_at timestamptz not null,
+    primary key (user_id, owner_id, source_id)
+);
+create index public_looks_by_source on public_looks (owner_id, source_id);
+call own_rows('public_looks');
+
 -- The same for series.
 alter table series_access drop constraint series_access_pkey,
     add constraint series_access_pkey primary key using index series_access_by_level;
@@ -84,20 +97,28 @@ language plpgsql security definer set search_path = pg_catalog, public, pg_temp 
 begin
     perform public.lock_grants(p_owner, alone => p_source is null);
     with wanted as materialized (
-        select g.grantee_id as user_id, s.series_id, g.access, max(g.ends_at) as expires_at
-        from public.grants g
-        join public.series s on s.user_id = g.user_id
-        where g.user_id = p_owner and g.state = 'accepted' and g.ends_at > now()
-            and (p_grantee is null or g.grantee_id = p_grantee) and (p_source is null or s.source_id = p_source)
-            and case g.opens
-                when 'everything' then true
-                when 'source' then s.source_id = g.source_id
-                when 'metric' then s.source_id = g.source_id
-                    and exists (select from public.metrics m where m.series_id = s.series_id and m.metric = g.metric)
-                else exists (select from public.metrics m join public.series_types t on t.code = m.type_code
-                    where m.series_id = s.series_id and t.category = g.category)
-            end
-        group by g.grantee_id, s.series_id, g.access
+        select w.user_id, w.series_id, w.access, max(w.expires_at) as expires_at
+        from (
+            select g.grantee_id as user_id, s.series_id, g.access, g.ends_at as expires_at
+            from public.grants g
+            join public.series s on s.user_id = g.user_id
+            where g.user_id = p_owner and g.state = 'accepted' and g.ends_at > now()
+                and (p_grantee is null or g.grantee_id = p_grantee) and (p_source is null or s.source_id = p_source)
+                and case g.opens
+                    when 'everything' then true
+                    when 'source' then s.source_id = g.source_id
+                    when 'metric' then s.source_id = g.source_id
+                        and exists (select from public.metrics m where m.series_id = s.series_id and m.metric = g.metric)
+                    else exists (select from public.metrics m join public.series_types t on t.code = m.type_code
+                        where m.series_id = s.series_id and t.category = g.category)
+                end
+            union all
+            select p.user_id, s.series_id, 1, p.expires_at
+            from public.public_looks p
+            join public.series s on s.user_id = p.owner_id and s.source_id = p.source_id
+            where p.owner_id = p_owner and p.expires_at > now()
+                and (p_grantee is null or p.user_id = p_grantee) and (p_source is null or p.source_id = p_source)) as w
+        group by w.user_id, w.series_id, w.access
     ), gone as (
         delete from public.series_access a using public.series s
         where s.user_id = p_owner and a.series_id = s.series_id and a.user_id <> p_owner
@@ -116,6 +137,10 @@ begin
             from public.grants g
             join public.sources s on s.user_id = g.user_id and (g.opens = 'everything' or s.source_id = g.source_id)
             where g.user_id = p_owner and g.state = 'accepted' and g.ends_at > now() and g.opens in ('everything', 'source')
+            union all
+            select p.user_id, p.source_id, 1, p.expires_at
+            from public.public_looks p
+            where p.owner_id = p_owner and p.expires_at > now()
             union all
             select a.user_id, s.source_id, 0, a.expires_at
             from public.series s
@@ -186,7 +211,8 @@ declare
     owner uuid := case tg_op when 'DELETE' then old.user_id else new.user_id end;
 begin
     perform public.lock_grants(owner, alone => false);
-    if exists (select from public.grants where user_id = owner and state = 'accepted') then
+    if exists (select from public.grants where user_id = owner and state = 'accepted')
+        or exists (select from public.public_looks where owner_id = owner) then
         perform public.refresh_access(owner, null, case tg_op when 'DELETE' then old.source_id else new.source_id end);
     end if;
     return null;
@@ -215,6 +241,7 @@ language plpgsql security definer set search_path = pg_catalog, public, pg_temp 
 begin
     perform public.lock_grants(old.user_id, alone => true);
     delete from public.source_access where owner_id = old.user_id and source_id = old.source_id;
+    delete from public.public_looks where owner_id = old.user_id and source_id = old.source_id;
     return old;
 end
 $$;
@@ -231,6 +258,49 @@ end
 $$;
 create trigger keep_is_public before update of is_public on sources for each row
     when (old.is_public is distinct from new.is_public) execute function keep_is_public();
+
+-- Opens a public source to whoever asks for it, and says whether there is one. It holds the row: the owner who makes it
+-- private in the same moment either waits and then closes it, or was first.
+create function look_at_public(p_owner uuid, p_source uuid) returns boolean
+language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
+declare
+    me constant uuid := public.app_user_id();
+begin
+    perform from public.sources s where s.user_id = p_owner and s.source_id = p_source and s.is_public for share;
+    if not found or me is null or me = p_owner then return false; end if;
+    perform public.lock_person(me, alone => false);
+    if exists (select from public.departed_users d where d.user_id = me) then return false; end if;
+    insert into public.public_looks as l (user_id, owner_id, source_id, expires_at)
+    values (me, p_owner, p_source, now() + interval '1 hour')
+    on conflict (user_id, owner_id, source_id) do update set expires_at = excluded.expires_at;
+    perform public.refresh_access(p_owner, me, p_source);
+    -- Whoever looked long ago leaves nothing behind.
+    delete from public.public_looks l using (
+        select o.user_id from public.public_looks o
+        where o.owner_id = p_owner and o.source_id = p_source and o.expires_at < now() limit 100 for update skip locked) as old
+    where l.user_id = old.user_id and l.owner_id = p_owner and l.source_id = p_source;
+    delete from public.source_access a using (
+        select o.user_id, o.access from public.source_access o
+        where o.owner_id = p_owner and o.source_id = p_source and o.expires_at < now() limit 100 for update skip locked) as old
+    where a.user_id = old.user_id and a.owner_id = p_owner and a.source_id = p_source and a.access = old.access;
+    delete from public.series_access a using (
+        select o.user_id, o.series_id, o.access from public.series_access o join public.series s on s.series_id = o.series_id
+        where s.user_id = p_owner and s.source_id = p_source and o.expires_at < now() limit 100 for update of o skip locked) as old
+    where a.user_id = old.user_id and a.series_id = old.series_id and a.access = old.access;
+    return true;
+end
+$$;
+
+create function made_private() returns trigger
+language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
+begin
+    delete from public.public_looks where owner_id = new.user_id and source_id = new.source_id;
+    perform public.refresh_access(new.user_id, null, new.source_id);
+    return null;
+end
+$$;
+create trigger made_private after update of is_public on sources for each row
+    when (old.is_public and not new.is_public) execute function made_private();
 
 -- A type that moves to another category takes its series along.
 create function category_changed() returns trigger
@@ -309,13 +379,14 @@ call own_rows('access_log');
 create unique index access_log_looks on access_log (user_id, actor_id, hour, source_id) nulls not distinct where verb = 'read';
 create index access_log_by_actor on access_log (actor_id);
 
--- Only who has access is written down, and only as themselves: nobody fills the log of another person.
+-- Only who was granted access is written down, and only as themselves: nobody fills the log of another person.
 create function note_access(p_entry uuid, p_owner uuid, p_source uuid, p_verb text, p_count int) returns void
 language sql security definer set search_path = pg_catalog, public, pg_temp as $$
     insert into public.access_log as l (user_id, entry_id, actor_id, source_id, verb, count)
     select p_owner, p_entry, public.app_user_id(), p_source, p_verb, p_count
     where exists (select from public.source_access a
-        where a.user_id = public.app_user_id() and a.owner_id = p_owner and (p_source is null or a.source_id = p_source) and a.expires_at > now())
+            where a.user_id = public.app_user_id() and a.owner_id = p_owner and (p_source is null or a.source_id = p_source) and a.expires_at > now())
+        and not (p_verb = 'read' and exists (select from public.sources s where s.user_id = p_owner and s.source_id = p_source and s.is_public))
     on conflict (user_id, actor_id, hour, source_id) where verb = 'read' do update set count = l.count + 1, at = now()
 $$;
 
@@ -330,6 +401,10 @@ begin
         perform public.lock_grants(owner, alone => true);
         delete from public.grants g where g.user_id = owner and me in (g.user_id, g.grantee_id, g.granted_by);
     end loop;
+    delete from public.source_access a using public.public_looks l
+    where l.user_id = me and a.user_id = me and a.owner_id = l.owner_id and a.source_id = l.source_id;
+    delete from public.series_access a using public.series s where a.user_id = me and s.series_id = a.series_id and s.user_id <> me;
+    delete from public.public_looks l where l.user_id = me;
     delete from public.access_log l where l.user_id = me or l.actor_id = me;
 end
 $$;
@@ -387,11 +462,11 @@ begin
                 || 'ends_at, label, state, code_expires_at, created_at, accepted_at, ended_at) on grants to %I', app);
     execute format('grant insert, delete on grants to %I', app);
     execute format('grant select on grants to %I', service_role('backup'));
-    execute format('revoke insert, update, delete on source_access, access_log from %I', app);
+    execute format('revoke insert, update, delete on source_access, public_looks, access_log from %I', app);
     execute format('grant execute on function accept_grant(bytea, uuid), end_grant(uuid, bytea), '
-                || 'note_access(uuid, uuid, uuid, text, int), forget_grants() to %I', app);
+                || 'note_access(uuid, uuid, uuid, text, int), forget_grants(), look_at_public(uuid, uuid) to %I', app);
 end
 $$;
 revoke execute on function refresh_access(uuid, uuid, uuid), grants_changed(), check_grant(), metrics_changed(), source_added(),
     source_leaves(), category_changed(), accept_grant(bytea, uuid), end_grant(uuid, bytea),
-    note_access(uuid, uuid, uuid, text, int), forget_grants() from public;
+    note_access(uuid, uuid, uuid, text, int), forget_grants(), look_at_public(uuid, uuid), made_private() from public;

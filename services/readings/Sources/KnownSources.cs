@@ -78,17 +78,30 @@ internal sealed class KnownSources(Database database) : IDisposable
 
     private async Task<KnownSource?> SharedAsync(CurrentUser user, Guid sourceId, CancellationToken ct)
     {
-        var shared = await database.ReadAsync<SharedRow>(user,
+        var shared = await GrantedAsync(user, sourceId, ct);
+        if (shared.Count == 0 && user.Owner is { } owner && await IsPublicAsync(user with { Owner = null }, owner, sourceId, ct)) shared = await GrantedAsync(user, sourceId, ct);
+        if (shared.Count == 0) return null;
+        if (shared.Count > 1)
+            throw new ProblemException(409, "owner-required", "Several people share a source of this id with you: say whose you mean with 'owner'.");
+        return await LoadAsync(user with { Owner = shared[0].OwnerId }, sourceId, ct, (Access)shared[0].Access);
+    }
+
+    private Task<IReadOnlyList<SharedRow>> GrantedAsync(CurrentUser user, Guid sourceId, CancellationToken ct) =>
+        database.ReadAsync<SharedRow>(user,
             """
             select owner_id, max(access) as access from source_access
             where source_id = @sourceId and (@Owner::uuid is null or owner_id = @Owner) and expires_at > now()
             group by owner_id
             limit 2
             """, new { sourceId, user.Owner }, ct);
-        if (shared.Count == 0) return null;
-        if (shared.Count > 1)
-            throw new ProblemException(409, "owner-required", "Several people share a source of this id with you: say whose you mean with 'owner'.");
-        return await LoadAsync(user with { Owner = shared[0].OwnerId }, sourceId, ct, (Access)shared[0].Access);
+
+    // What is public is opened to whoever says whose source they mean.
+    private async Task<bool> IsPublicAsync(CurrentUser user, Guid owner, Guid sourceId, CancellationToken ct)
+    {
+        await using var db = await database.BeginAsync(user, ct);
+        var isOpen = await db.ScalarAsync<bool>("select look_at_public(@owner, @sourceId)", new { owner, sourceId });
+        await db.CommitAsync();
+        return isOpen;
     }
 
     private async Task<KnownSource?> LoadAsync(CurrentUser user, Guid sourceId, CancellationToken ct, Access access = Access.Admin)

@@ -92,13 +92,7 @@ internal static class Sources
             return NotFound(sourceId);
         Require(http, created ? null : version);
         var changed = await MetricPlan.ApplyAsync(db, sourceId, metrics, all: true);
-        changed |= !created && await db.ExecuteAsync(
-            """
-            update sources
-            set name = @Name, kind = @Kind, time_zone = @TimeZone, location = @Location, description = @Description, is_public = @IsPublic
-            where source_id = @sourceId and (name, kind, time_zone, location, description, is_public)
-                is distinct from (@Name, @Kind, @TimeZone, @Location, @Description, @IsPublic)
-            """, Arguments(sourceId, wanted)) == 1;
+        changed |= !created && await UpdateAsync(db, sourceId, wanted);
         if (changed && !created) await TouchAsync(db, sourceId);
 
         var names = metrics.Select(metric => metric.Name).ToList();
@@ -141,6 +135,24 @@ internal static class Sources
         catch (PostgresException e) when (e.ConstraintName == "user_departed")
         {
             throw new ProblemException(404, "account-deleted", "This account was deleted.");
+        }
+    }
+
+    private static async Task<bool> UpdateAsync(UserTransaction db, Guid sourceId, SourceRequest wanted)
+    {
+        try
+        {
+            return await db.ExecuteAsync(
+                """
+                update sources
+                set name = @Name, kind = @Kind, time_zone = @TimeZone, location = @Location, description = @Description, is_public = @IsPublic
+                where source_id = @sourceId and (name, kind, time_zone, location, description, is_public)
+                    is distinct from (@Name, @Kind, @TimeZone, @Location, @Description, @IsPublic)
+                """, Arguments(sourceId, wanted)) == 1;
+        }
+        catch (PostgresException e) when (e.ConstraintName == "owner_decides_public")
+        {
+            throw new ProblemException(403, "owner-decides-public", "Whether everybody may see a source is for its owner to say.");
         }
     }
 

@@ -1,5 +1,7 @@
 using System.Net;
 using System.Text.Json;
+using Dapper;
+using Npgsql;
 
 namespace OpenReadings.ReadingsTests;
 
@@ -30,6 +32,20 @@ public sealed class GrantTests(ReadingsService service)
         Assert.Equal(HttpStatusCode.NoContent, (await ada.SendAsync(HttpMethod.Delete, $"grants/{grant}")).Status);
         foreach (var path in new[] { "", "/readings", "/latest", "/events", "/buckets?metric=heart_rate" })
             Assert.Equal((path, HttpStatusCode.NotFound), (path, (await bob.SendAsync(HttpMethod.Get, $"sources/{source}{path}")).Status));
+    }
+
+    /// <summary>As if the grant's end had come: nothing runs at that moment, so no trigger may.</summary>
+    internal static async Task LetTimePassAsync(ReadingsService service, Guid grant, Guid grantee)
+    {
+        await using var connection = new NpgsqlConnection(service.Database.Superuser);
+        await connection.ExecuteAsync(
+            """
+            set session_replication_role = replica;
+            update grants set ends_at = now() - interval '1 second' where grant_id = @grant;
+            update series_access set expires_at = now() - interval '1 second' where user_id = @grantee;
+            update source_access set expires_at = now() - interval '1 second' where user_id = @grantee;
+            set session_replication_role = origin;
+            """, new { grant, grantee });
     }
 
     private async Task<(Person Ada, Person Bob, Guid Source)> SharedAsync()
