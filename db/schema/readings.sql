@@ -209,6 +209,10 @@ begin
         perform public.lock_grants(owner, alone => true);
         delete from public.grants g where g.user_id = owner and me in (g.user_id, g.grantee_id, g.granted_by);
     end loop;
+    delete from public.source_access a using public.public_looks l
+    where l.user_id = me and a.user_id = me and a.owner_id = l.owner_id and a.source_id = l.source_id;
+    delete from public.series_access a using public.series s where a.user_id = me and s.series_id = a.series_id and s.user_id <> me;
+    delete from public.public_looks l where l.user_id = me;
     delete from public.access_log l where l.user_id = me or l.actor_id = me;
 end
 $$;
@@ -302,6 +306,49 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.look_at_public(p_owner uuid, p_source uuid) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+declare
+    me constant uuid := public.app_user_id();
+begin
+    perform from public.sources s where s.user_id = p_owner and s.source_id = p_source and s.is_public for share;
+    if not found or me is null or me = p_owner then return false; end if;
+    perform public.lock_person(me, alone => false);
+    if exists (select from public.departed_users d where d.user_id = me) then return false; end if;
+    insert into public.public_looks as l (user_id, owner_id, source_id, expires_at)
+    values (me, p_owner, p_source, now() + interval '1 hour')
+    on conflict (user_id, owner_id, source_id) do update set expires_at = excluded.expires_at;
+    perform public.refresh_access(p_owner, me, p_source);
+    -- Whoever looked long ago leaves nothing behind.
+    delete from public.public_looks l using (
+        select o.user_id from public.public_looks o
+        where o.owner_id = p_owner and o.source_id = p_source and o.expires_at < now() limit 100 for update skip locked) as old
+    where l.user_id = old.user_id and l.owner_id = p_owner and l.source_id = p_source;
+    delete from public.source_access a using (
+        select o.user_id, o.access from public.source_access o
+        where o.owner_id = p_owner and o.source_id = p_source and o.expires_at < now() limit 100 for update skip locked) as old
+    where a.user_id = old.user_id and a.owner_id = p_owner and a.source_id = p_source and a.access = old.access;
+    delete from public.series_access a using (
+        select o.user_id, o.series_id, o.access from public.series_access o join public.series s on s.series_id = o.series_id
+        where s.user_id = p_owner and s.source_id = p_source and o.expires_at < now() limit 100 for update of o skip locked) as old
+    where a.user_id = old.user_id and a.series_id = old.series_id and a.access = old.access;
+    return true;
+end
+$$;
+
+CREATE FUNCTION public.made_private() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+begin
+    delete from public.public_looks where owner_id = new.user_id and source_id = new.source_id;
+    perform public.refresh_access(new.user_id, null, new.source_id);
+    return null;
+end
+$$;
+
 CREATE FUNCTION public.make_readings_partition(name text, from_bound text, until_bound text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
@@ -350,7 +397,8 @@ declare
     owner uuid := case tg_op when 'DELETE' then old.user_id else new.user_id end;
 begin
     perform public.lock_grants(owner, alone => false);
-    if exists (select from public.grants where user_id = owner and state = 'accepted') then
+    if exists (select from public.grants where user_id = owner and state = 'accepted')
+        or exists (select from public.public_looks where owner_id = owner) then
         perform public.refresh_access(owner, null, case tg_op when 'DELETE' then old.source_id else new.source_id end);
     end if;
     return null;
@@ -364,7 +412,8 @@ CREATE FUNCTION public.note_access(p_entry uuid, p_owner uuid, p_source uuid, p_
     insert into public.access_log as l (user_id, entry_id, actor_id, source_id, verb, count)
     select p_owner, p_entry, public.app_user_id(), p_source, p_verb, p_count
     where exists (select from public.source_access a
-        where a.user_id = public.app_user_id() and a.owner_id = p_owner and (p_source is null or a.source_id = p_source) and a.expires_at > now())
+            where a.user_id = public.app_user_id() and a.owner_id = p_owner and (p_source is null or a.source_id = p_source) and a.expires_at > now())
+        and not (p_verb = 'read' and exists (select from public.sources s where s.user_id = p_owner and s.source_id = p_source and s.is_public))
     on conflict (user_id, actor_id, hour, source_id) where verb = 'read' do update set count = l.count + 1, at = now()
 $$;
 
@@ -432,20 +481,28 @@ CREATE FUNCTION public.refresh_access(p_owner uuid, p_grantee uuid, p_source uui
 begin
     perform public.lock_grants(p_owner, alone => p_source is null);
     with wanted as materialized (
-        select g.grantee_id as user_id, s.series_id, g.access, max(g.ends_at) as expires_at
-        from public.grants g
-        join public.series s on s.user_id = g.user_id
-        where g.user_id = p_owner and g.state = 'accepted' and g.ends_at > now()
-            and (p_grantee is null or g.grantee_id = p_grantee) and (p_source is null or s.source_id = p_source)
-            and case g.opens
-                when 'everything' then true
-                when 'source' then s.source_id = g.source_id
-                when 'metric' then s.source_id = g.source_id
-                    and exists (select from public.metrics m where m.series_id = s.series_id and m.metric = g.metric)
-                else exists (select from public.metrics m join public.series_types t on t.code = m.type_code
-                    where m.series_id = s.series_id and t.category = g.category)
-            end
-        group by g.grantee_id, s.series_id, g.access
+        select w.user_id, w.series_id, w.access, max(w.expires_at) as expires_at
+        from (
+            select g.grantee_id as user_id, s.series_id, g.access, g.ends_at as expires_at
+            from public.grants g
+            join public.series s on s.user_id = g.user_id
+            where g.user_id = p_owner and g.state = 'accepted' and g.ends_at > now()
+                and (p_grantee is null or g.grantee_id = p_grantee) and (p_source is null or s.source_id = p_source)
+                and case g.opens
+                    when 'everything' then true
+                    when 'source' then s.source_id = g.source_id
+                    when 'metric' then s.source_id = g.source_id
+                        and exists (select from public.metrics m where m.series_id = s.series_id and m.metric = g.metric)
+                    else exists (select from public.metrics m join public.series_types t on t.code = m.type_code
+                        where m.series_id = s.series_id and t.category = g.category)
+                end
+            union all
+            select p.user_id, s.series_id, 1, p.expires_at
+            from public.public_looks p
+            join public.series s on s.user_id = p.owner_id and s.source_id = p.source_id
+            where p.owner_id = p_owner and p.expires_at > now()
+                and (p_grantee is null or p.user_id = p_grantee) and (p_source is null or p.source_id = p_source)) as w
+        group by w.user_id, w.series_id, w.access
     ), gone as (
         delete from public.series_access a using public.series s
         where s.user_id = p_owner and a.series_id = s.series_id and a.user_id <> p_owner
@@ -464,6 +521,10 @@ begin
             from public.grants g
             join public.sources s on s.user_id = g.user_id and (g.opens = 'everything' or s.source_id = g.source_id)
             where g.user_id = p_owner and g.state = 'accepted' and g.ends_at > now() and g.opens in ('everything', 'source')
+            union all
+            select p.user_id, p.source_id, 1, p.expires_at
+            from public.public_looks p
+            where p.owner_id = p_owner and p.expires_at > now()
             union all
             select a.user_id, s.source_id, 0, a.expires_at
             from public.series s
@@ -526,6 +587,7 @@ CREATE FUNCTION public.source_leaves() RETURNS trigger
 begin
     perform public.lock_grants(old.user_id, alone => true);
     delete from public.source_access where owner_id = old.user_id and source_id = old.source_id;
+    delete from public.public_looks where owner_id = old.user_id and source_id = old.source_id;
     return old;
 end
 $$;
@@ -744,6 +806,15 @@ CREATE TABLE public.outbox_parked (
     reason text NOT NULL
 );
 
+CREATE TABLE public.public_looks (
+    user_id uuid NOT NULL,
+    owner_id uuid NOT NULL,
+    source_id uuid NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY public.public_looks FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.readings (
     at timestamp with time zone NOT NULL,
     value double precision,
@@ -935,6 +1006,9 @@ ALTER TABLE ONLY public.outbox_parked
 ALTER TABLE ONLY public.outbox
     ADD CONSTRAINT outbox_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.public_looks
+    ADD CONSTRAINT public_looks_pkey PRIMARY KEY (user_id, owner_id, source_id);
+
 ALTER TABLE ONLY public.readings_day
     ADD CONSTRAINT readings_day_pkey PRIMARY KEY (series_id, slot, bucket);
 
@@ -978,6 +1052,8 @@ CREATE INDEX grants_by_source ON public.grants USING btree (user_id, source_id);
 
 CREATE INDEX inbox_received_at ON public.inbox USING btree (received_at);
 
+CREATE INDEX public_looks_by_source ON public.public_looks USING btree (owner_id, source_id);
+
 CREATE UNIQUE INDEX schemaversions_scriptname ON public.schemaversions USING btree (scriptname);
 
 CREATE INDEX series_access_by_series ON public.series_access USING btree (series_id);
@@ -1001,6 +1077,8 @@ CREATE TRIGGER give_owner_access AFTER INSERT ON public.series FOR EACH ROW EXEC
 CREATE TRIGGER grants_changed AFTER INSERT OR DELETE OR UPDATE ON public.grants FOR EACH ROW EXECUTE FUNCTION public.grants_changed();
 
 CREATE TRIGGER keep_is_public BEFORE UPDATE OF is_public ON public.sources FOR EACH ROW WHEN ((old.is_public IS DISTINCT FROM new.is_public)) EXECUTE FUNCTION public.keep_is_public();
+
+CREATE TRIGGER made_private AFTER UPDATE OF is_public ON public.sources FOR EACH ROW WHEN ((old.is_public AND (NOT new.is_public))) EXECUTE FUNCTION public.made_private();
 
 CREATE TRIGGER metrics_changed AFTER INSERT OR DELETE OR UPDATE OF type_code, series_id ON public.metrics FOR EACH ROW EXECUTE FUNCTION public.metrics_changed();
 
@@ -1095,9 +1173,13 @@ CREATE POLICY own_rows ON public.declared_metrics USING ((user_id = ( SELECT pub
 
 CREATE POLICY own_rows ON public.departed_users USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
+CREATE POLICY own_rows ON public.public_looks USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
 CREATE POLICY own_rows ON public.series_access USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.source_access USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
+ALTER TABLE public.public_looks ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.readings ENABLE ROW LEVEL SECURITY;
 
@@ -1198,6 +1280,11 @@ REVOKE ALL ON FUNCTION public.give_owner_access() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.grants_changed() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.look_at_public(p_owner uuid, p_source uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.look_at_public(p_owner uuid, p_source uuid) TO readings_app;
+
+REVOKE ALL ON FUNCTION public.made_private() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.make_readings_partition(name text, from_bound text, until_bound text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.make_readings_partitions(until date) FROM PUBLIC;
@@ -1282,6 +1369,10 @@ GRANT SELECT ON TABLE public.outbox TO readings_backup;
 
 GRANT INSERT ON TABLE public.outbox_parked TO readings_relay;
 GRANT SELECT ON TABLE public.outbox_parked TO readings_backup;
+
+GRANT SELECT ON TABLE public.public_looks TO readings_app;
+GRANT SELECT ON TABLE public.public_looks TO readings_backup;
+GRANT SELECT ON TABLE public.public_looks TO readings_readonly;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.readings TO readings_app;
 GRANT SELECT ON TABLE public.readings TO readings_backup;
