@@ -411,8 +411,10 @@ CREATE FUNCTION public.note_access(p_entry uuid, p_owner uuid, p_source uuid, p_
     AS $$
     insert into public.access_log as l (user_id, entry_id, actor_id, source_id, verb, count)
     select p_owner, p_entry, public.app_user_id(), p_source, p_verb, p_count
-    where exists (select from public.source_access a
-            where a.user_id = public.app_user_id() and a.owner_id = p_owner and (p_source is null or a.source_id = p_source) and a.expires_at > now())
+    where (exists (select from public.series_windows w
+            where w.user_id = public.app_user_id() and w.owner_id = p_owner and w.source_id = p_source and w.expires_at > now())
+        or exists (select from public.source_access a
+            where a.user_id = public.app_user_id() and a.owner_id = p_owner and (p_source is null or a.source_id = p_source) and a.expires_at > now()))
         and not (p_verb = 'read' and exists (select from public.sources s where s.user_id = p_owner and s.source_id = p_source and s.is_public))
     on conflict (user_id, actor_id, hour, source_id) where verb = 'read' do update set count = l.count + 1, at = now()
 $$;
@@ -486,7 +488,7 @@ begin
             select g.grantee_id as user_id, s.series_id, g.access, g.ends_at as expires_at
             from public.grants g
             join public.series s on s.user_id = g.user_id
-            where g.user_id = p_owner and g.state = 'accepted' and g.ends_at > now()
+            where g.user_id = p_owner and g.state = 'accepted' and g.ends_at > now() and g.from_at is null and g.until_at is null
                 and (p_grantee is null or g.grantee_id = p_grantee) and (p_source is null or s.source_id = p_source)
                 and case g.opens
                     when 'everything' then true
@@ -521,6 +523,7 @@ begin
             from public.grants g
             join public.sources s on s.user_id = g.user_id and (g.opens = 'everything' or s.source_id = g.source_id)
             where g.user_id = p_owner and g.state = 'accepted' and g.ends_at > now() and g.opens in ('everything', 'source')
+                and g.from_at is null and g.until_at is null
             union all
             select p.user_id, p.source_id, 1, p.expires_at
             from public.public_looks p
@@ -540,6 +543,25 @@ begin
     insert into public.source_access as a (user_id, owner_id, source_id, access, expires_at)
     select w.user_id, p_owner, w.source_id, w.access, w.expires_at from wanted w
     on conflict (user_id, owner_id, source_id, access) do update set expires_at = excluded.expires_at
+        where a.expires_at <> excluded.expires_at;
+
+    with wanted as materialized (
+        select g.grantee_id as user_id, s.source_id, s.series_id, coalesce(g.from_at, '-infinity') as from_at,
+            coalesce(g.until_at, 'infinity') as until_at, max(g.ends_at) as expires_at
+        from public.grants g
+        join public.series s on s.user_id = g.user_id and (g.opens = 'everything' or s.source_id = g.source_id)
+        where g.user_id = p_owner and g.state = 'accepted' and g.ends_at > now() and (g.from_at is not null or g.until_at is not null)
+            and (p_grantee is null or g.grantee_id = p_grantee) and (p_source is null or s.source_id = p_source)
+        group by g.grantee_id, s.source_id, s.series_id, 4, 5
+    ), gone as (
+        delete from public.series_windows a
+        where a.owner_id = p_owner and (p_grantee is null or a.user_id = p_grantee) and (p_source is null or a.source_id = p_source)
+            and not exists (select from wanted w where w.user_id = a.user_id and w.series_id = a.series_id
+                and w.from_at = a.from_at and w.until_at = a.until_at)
+    )
+    insert into public.series_windows as a (user_id, owner_id, source_id, series_id, from_at, until_at, expires_at)
+    select w.user_id, p_owner, w.source_id, w.series_id, w.from_at, w.until_at, w.expires_at from wanted w
+    on conflict (user_id, series_id, from_at, until_at) do update set expires_at = excluded.expires_at
         where a.expires_at <> excluded.expires_at;
 end
 $$;
@@ -575,6 +597,7 @@ begin
     select g.grantee_id, new.user_id, new.source_id, g.access, max(g.ends_at)
     from public.grants g
     where g.user_id = new.user_id and g.state = 'accepted' and g.opens = 'everything' and g.ends_at > now()
+        and g.from_at is null and g.until_at is null
     group by g.grantee_id, g.access;
     return null;
 end
@@ -737,6 +760,8 @@ CREATE TABLE public.grants (
     category text,
     source_id uuid,
     metric text,
+    from_at timestamp with time zone,
+    until_at timestamp with time zone,
     access smallint NOT NULL,
     ends_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone NOT NULL,
     label text,
@@ -754,7 +779,8 @@ CREATE TABLE public.grants (
     CONSTRAINT grants_metric_check CHECK (((char_length(metric) >= 1) AND (char_length(metric) <= 64))),
     CONSTRAINT grants_open_one_kind CHECK ((((category IS NOT NULL) = (opens = 'category'::text)) AND ((source_id IS NOT NULL) = (opens = ANY (ARRAY['source'::text, 'metric'::text]))) AND ((metric IS NOT NULL) = (opens = 'metric'::text)))),
     CONSTRAINT grants_opens_check CHECK ((opens = ANY (ARRAY['everything'::text, 'category'::text, 'source'::text, 'metric'::text]))),
-    CONSTRAINT grants_state_check CHECK ((state = ANY (ARRAY['offered'::text, 'accepted'::text, 'declined'::text, 'revoked'::text])))
+    CONSTRAINT grants_state_check CHECK ((state = ANY (ARRAY['offered'::text, 'accepted'::text, 'declined'::text, 'revoked'::text]))),
+    CONSTRAINT grants_window CHECK ((((from_at IS NULL) AND (until_at IS NULL)) OR ((access = 1) AND (opens = ANY (ARRAY['everything'::text, 'source'::text])) AND (NOT (from_at IS DISTINCT FROM date_trunc('hour'::text, from_at, 'UTC'::text))) AND (NOT (until_at IS DISTINCT FROM date_trunc('hour'::text, until_at, 'UTC'::text))) AND ((from_at < until_at) IS NOT FALSE))))
 );
 
 ALTER TABLE ONLY public.grants FORCE ROW LEVEL SECURITY;
@@ -930,6 +956,18 @@ CREATE TABLE public.series_types (
 
 ALTER TABLE ONLY public.series_types FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.series_windows (
+    user_id uuid NOT NULL,
+    owner_id uuid NOT NULL,
+    source_id uuid NOT NULL,
+    series_id integer NOT NULL,
+    from_at timestamp with time zone NOT NULL,
+    until_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY public.series_windows FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.source_access (
     user_id uuid NOT NULL,
     owner_id uuid NOT NULL,
@@ -1030,6 +1068,9 @@ ALTER TABLE ONLY public.series
 ALTER TABLE ONLY public.series_types
     ADD CONSTRAINT series_types_pkey PRIMARY KEY (code);
 
+ALTER TABLE ONLY public.series_windows
+    ADD CONSTRAINT series_windows_pkey PRIMARY KEY (user_id, series_id, from_at, until_at);
+
 ALTER TABLE ONLY public.source_access
     ADD CONSTRAINT source_access_pkey PRIMARY KEY (user_id, owner_id, source_id, access);
 
@@ -1059,6 +1100,8 @@ CREATE UNIQUE INDEX schemaversions_scriptname ON public.schemaversions USING btr
 CREATE INDEX series_access_by_series ON public.series_access USING btree (series_id);
 
 CREATE INDEX series_by_source ON public.series USING btree (user_id, source_id);
+
+CREATE INDEX series_windows_by_series ON public.series_windows USING btree (series_id);
 
 CREATE INDEX source_access_by_source ON public.source_access USING btree (owner_id, source_id);
 
@@ -1115,6 +1158,9 @@ ALTER TABLE ONLY public.series_access
 ALTER TABLE ONLY public.series
     ADD CONSTRAINT series_user_id_source_id_fkey FOREIGN KEY (user_id, source_id) REFERENCES public.sources(user_id, source_id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.series_windows
+    ADD CONSTRAINT series_windows_series_id_fkey FOREIGN KEY (series_id) REFERENCES public.series(series_id) ON DELETE CASCADE;
+
 ALTER TABLE public.access_log ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.declared_metrics ENABLE ROW LEVEL SECURITY;
@@ -1137,7 +1183,13 @@ CREATE POLICY events_select ON public.events FOR SELECT TO readings_app, reading
 
 CREATE POLICY events_update ON public.events FOR UPDATE TO readings_app USING (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
+  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 2)))))))) WITH CHECK (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
+   FROM public.source_access a
   WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 2))))))));
+
+CREATE POLICY events_window ON public.events FOR SELECT TO readings_guest USING (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (EXISTS ( SELECT
+   FROM public.series_windows w
+  WHERE ((w.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.source_id = events.source_id) AND (events.started_at >= w.from_at) AND (events.ended_at <= w.until_at))))));
 
 ALTER TABLE public.grants ENABLE ROW LEVEL SECURITY;
 
@@ -1165,7 +1217,13 @@ CREATE POLICY metrics_select ON public.metrics FOR SELECT TO readings_app, readi
 
 CREATE POLICY metrics_update ON public.metrics FOR UPDATE TO readings_app USING (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
+  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3)))))))) WITH CHECK (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
+   FROM public.source_access a
   WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
+
+CREATE POLICY metrics_window ON public.metrics FOR SELECT TO readings_guest USING (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (series_id = ANY (ARRAY( SELECT w.series_id
+   FROM public.series_windows w
+  WHERE ((w.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now())))))));
 
 CREATE POLICY own_rows ON public.access_log USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
@@ -1176,6 +1234,8 @@ CREATE POLICY own_rows ON public.departed_users USING ((user_id = ( SELECT publi
 CREATE POLICY own_rows ON public.public_looks USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.series_access USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
+CREATE POLICY own_rows ON public.series_windows USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.source_access USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
@@ -1199,6 +1259,10 @@ CREATE POLICY readings_hour_select ON public.readings_hour FOR SELECT TO reading
    FROM public.series_access a
   WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.expires_at > now()))))));
 
+CREATE POLICY readings_hour_window ON public.readings_hour FOR SELECT TO readings_guest USING ((EXISTS ( SELECT
+   FROM public.series_windows w
+  WHERE ((w.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.series_id = readings_hour.series_id) AND (readings_hour.bucket >= w.from_at) AND (readings_hour.bucket < w.until_at)))));
+
 CREATE POLICY readings_insert ON public.readings FOR INSERT TO readings_app WITH CHECK ((series_id = ANY (ARRAY( SELECT a.series_id
    FROM public.series_access a
   WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.expires_at > now()) AND (a.access >= 2))))));
@@ -1212,6 +1276,10 @@ CREATE POLICY readings_update ON public.readings FOR UPDATE TO readings_app USIN
   WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.expires_at > now()) AND (a.access >= 2)))))) WITH CHECK ((series_id = ANY (ARRAY( SELECT a.series_id
    FROM public.series_access a
   WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.expires_at > now()) AND (a.access >= 2))))));
+
+CREATE POLICY readings_window ON public.readings FOR SELECT TO readings_guest USING ((EXISTS ( SELECT
+   FROM public.series_windows w
+  WHERE ((w.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.series_id = readings.series_id) AND (readings.at >= w.from_at) AND (readings.at < w.until_at)))));
 
 ALTER TABLE public.series ENABLE ROW LEVEL SECURITY;
 
@@ -1239,6 +1307,12 @@ CREATE POLICY series_types_select ON public.series_types FOR SELECT USING (true)
 
 CREATE POLICY series_types_update ON public.series_types FOR UPDATE USING ((( SELECT public.app_user_id() AS app_user_id) IS NULL));
 
+CREATE POLICY series_window ON public.series FOR SELECT TO readings_guest USING (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (series_id = ANY (ARRAY( SELECT w.series_id
+   FROM public.series_windows w
+  WHERE ((w.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now())))))));
+
+ALTER TABLE public.series_windows ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.source_access ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.sources ENABLE ROW LEVEL SECURITY;
@@ -1253,10 +1327,17 @@ CREATE POLICY sources_select ON public.sources FOR SELECT TO readings_app, readi
 
 CREATE POLICY sources_update ON public.sources FOR UPDATE TO readings_app USING (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
+  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3)))))))) WITH CHECK (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
+   FROM public.source_access a
   WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
+
+CREATE POLICY sources_window ON public.sources FOR SELECT TO readings_guest USING (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (source_id = ANY (ARRAY( SELECT w.source_id
+   FROM public.series_windows w
+  WHERE ((w.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now())))))));
 
 REVOKE USAGE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO readings_app;
+GRANT USAGE ON SCHEMA public TO readings_guest;
 GRANT USAGE ON SCHEMA public TO readings_relay;
 GRANT USAGE ON SCHEMA public TO readings_backup;
 GRANT USAGE ON SCHEMA public TO readings_readonly;
@@ -1294,6 +1375,7 @@ REVOKE ALL ON FUNCTION public.metrics_changed() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.note_access(p_entry uuid, p_owner uuid, p_source uuid, p_verb text, p_count integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.note_access(p_entry uuid, p_owner uuid, p_source uuid, p_verb text, p_count integer) TO readings_app;
+GRANT ALL ON FUNCTION public.note_access(p_entry uuid, p_owner uuid, p_source uuid, p_verb text, p_count integer) TO readings_guest;
 
 REVOKE ALL ON FUNCTION public.recount_rollups() FROM PUBLIC;
 
@@ -1318,6 +1400,7 @@ GRANT SELECT ON TABLE public.departed_users TO readings_readonly;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.events TO readings_app;
 GRANT SELECT ON TABLE public.events TO readings_backup;
 GRANT SELECT ON TABLE public.events TO readings_readonly;
+GRANT SELECT ON TABLE public.events TO readings_guest;
 
 GRANT INSERT,DELETE ON TABLE public.grants TO readings_app;
 GRANT SELECT ON TABLE public.grants TO readings_backup;
@@ -1339,6 +1422,10 @@ GRANT SELECT(category) ON TABLE public.grants TO readings_app;
 GRANT SELECT(source_id) ON TABLE public.grants TO readings_app;
 
 GRANT SELECT(metric) ON TABLE public.grants TO readings_app;
+
+GRANT SELECT(from_at) ON TABLE public.grants TO readings_app;
+
+GRANT SELECT(until_at) ON TABLE public.grants TO readings_app;
 
 GRANT SELECT(access) ON TABLE public.grants TO readings_app;
 
@@ -1362,6 +1449,7 @@ GRANT SELECT ON TABLE public.inbox TO readings_backup;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.metrics TO readings_app;
 GRANT SELECT ON TABLE public.metrics TO readings_backup;
 GRANT SELECT ON TABLE public.metrics TO readings_readonly;
+GRANT SELECT ON TABLE public.metrics TO readings_guest;
 
 GRANT INSERT ON TABLE public.outbox TO readings_app;
 GRANT SELECT,DELETE,UPDATE ON TABLE public.outbox TO readings_relay;
@@ -1377,6 +1465,7 @@ GRANT SELECT ON TABLE public.public_looks TO readings_readonly;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.readings TO readings_app;
 GRANT SELECT ON TABLE public.readings TO readings_backup;
 GRANT SELECT ON TABLE public.readings TO readings_readonly;
+GRANT SELECT ON TABLE public.readings TO readings_guest;
 
 GRANT SELECT ON TABLE public.readings_day TO readings_app;
 GRANT SELECT ON TABLE public.readings_day TO readings_backup;
@@ -1385,20 +1474,28 @@ GRANT SELECT ON TABLE public.readings_day TO readings_readonly;
 GRANT SELECT ON TABLE public.readings_hour TO readings_app;
 GRANT SELECT ON TABLE public.readings_hour TO readings_backup;
 GRANT SELECT ON TABLE public.readings_hour TO readings_readonly;
+GRANT SELECT ON TABLE public.readings_hour TO readings_guest;
 
 GRANT SELECT ON TABLE public.schemaversions TO readings_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.series TO readings_app;
 GRANT SELECT ON TABLE public.series TO readings_backup;
 GRANT SELECT ON TABLE public.series TO readings_readonly;
+GRANT SELECT ON TABLE public.series TO readings_guest;
 
 GRANT SELECT ON TABLE public.series_access TO readings_app;
 GRANT SELECT ON TABLE public.series_access TO readings_backup;
 GRANT SELECT ON TABLE public.series_access TO readings_readonly;
+GRANT SELECT ON TABLE public.series_access TO readings_guest;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.series_types TO readings_app;
 GRANT SELECT ON TABLE public.series_types TO readings_backup;
 GRANT SELECT ON TABLE public.series_types TO readings_readonly;
+
+GRANT SELECT ON TABLE public.series_windows TO readings_app;
+GRANT SELECT ON TABLE public.series_windows TO readings_backup;
+GRANT SELECT ON TABLE public.series_windows TO readings_readonly;
+GRANT SELECT ON TABLE public.series_windows TO readings_guest;
 
 GRANT SELECT ON TABLE public.source_access TO readings_app;
 GRANT SELECT ON TABLE public.source_access TO readings_backup;
@@ -1407,4 +1504,5 @@ GRANT SELECT ON TABLE public.source_access TO readings_readonly;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sources TO readings_app;
 GRANT SELECT ON TABLE public.sources TO readings_backup;
 GRANT SELECT ON TABLE public.sources TO readings_readonly;
+GRANT SELECT ON TABLE public.sources TO readings_guest;
 

@@ -17,6 +17,9 @@ public readonly record struct CurrentUser(VerifiedToken Token)
     /// <summary>Whose rows are asked for, where they are not the person's own. Row-level security decides what of them is shown.</summary>
     public Guid? Owner { get; init; }
 
+    /// <summary>The role of the database that sees so much of them, where it is not the service's own.</summary>
+    public string? Role { get; init; }
+
     public Guid OwnerId => Owner ?? Id;
 
     /// <summary>The service that acts for the person; null when the person's own program does.</summary>

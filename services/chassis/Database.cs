@@ -82,6 +82,8 @@ public sealed class UserBatch : IAsyncDisposable
 {
     private readonly NpgsqlBatch batch;
     private readonly OutboxSignal outbox;
+    private readonly string mark = "";
+    private readonly int settings = 1;                          // results that come before the caller's own
 
     internal UserBatch(NpgsqlDataSource source, OutboxSignal outbox, CurrentUser user)
     {
@@ -91,13 +93,18 @@ public sealed class UserBatch : IAsyncDisposable
         var person = new NpgsqlParameter<string> { TypedValue = user.Id.ToString() };
         if (user.Owner is not { } owner) Add("select set_config('app.user_id', $1, true)", person);
         else Add("select set_config('app.user_id', $1, true), set_config('app.owner_id', $2, true)", person, new NpgsqlParameter<string> { TypedValue = owner.ToString() });
+        if (user.Role is null) return;
+        Add("select set_config('role', $1, true)", new NpgsqlParameter<string> { TypedValue = user.Role });
+        // A prepared statement is planned for one role: another role has its own, so that neither makes the other plan again.
+        mark = $"\n-- as {user.Role}";
+        settings++;
     }
 
     public UserBatch Add(string sql, object? args) => Add(sql, args is null ? [] : [.. Database.Parameters(args)]);
 
     public UserBatch Add(string sql, params NpgsqlParameter[] parameters)
     {
-        var command = new NpgsqlBatchCommand(sql);
+        var command = new NpgsqlBatchCommand(sql + mark);
         foreach (var parameter in parameters) command.Parameters.Add(parameter);
         batch.BatchCommands.Add(command);
         return this;
@@ -109,7 +116,7 @@ public sealed class UserBatch : IAsyncDisposable
         var reader = await batch.ExecuteReaderAsync(ct);
         try
         {
-            await reader.NextResultAsync(ct);
+            for (var i = 0; i < settings; i++) await reader.NextResultAsync(ct);
             return reader;
         }
         catch

@@ -26,7 +26,21 @@ public sealed class IsolationTests(ReadingsService service)
             """
             select format('%s on %s', polname, polrelid::regclass)
             from pg_policy
-            where (polrelid::regclass::text like 'readings%' or polrelid = 'series'::regclass) and polroles = '{0}'
+            where (polrelid::regclass::text like 'readings%' or polrelid::regclass::text in ('series', 'sources', 'metrics', 'events')) and polroles = '{0}'
+            """));
+        // The guest is for one transaction: the app inherits nothing of it, and is nothing else.
+        Assert.Equal([("readings_guest", false)], await service.TruthAsync<(string, bool)>(
+            """
+            select r.rolname::text, a.rolinherit from pg_auth_members m
+            join pg_roles r on r.oid = m.roleid join pg_roles a on a.oid = m.member where a.rolname = 'readings_app'
+            """));
+        Assert.Empty(await service.TruthAsync<string>(
+            """
+            select format('%s %s', p, relname) from pg_class, unnest(array['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) p
+            where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and has_table_privilege('readings_guest', oid, p)
+            union all
+            select format('sees the partition %s', relname) from pg_class
+            where relispartition and relkind = 'r' and has_table_privilege('readings_guest', oid, 'SELECT')
             """));
         Assert.Equal(["select"], await service.TruthAsync<string>(
             """
@@ -158,6 +172,8 @@ public sealed class IsolationTests(ReadingsService service)
         await GrantTests.AcceptAsync(ada, code);
         var shown = await carol.SourceAsync("""{"name": "Weather", "kind": "station", "is_public": true, "metrics": {"t": "Cel"}}""");
         await ada.GetAsync($"sources/{shown}?owner={carol.Id}");
+        (_, code) = await GrantTests.OfferAsync(carol, GrantTests.Offer("source", await carol.SourceAsync(Person.Watch), "read", """, "from": "2026-10-01T00:00:00Z" """));
+        await GrantTests.AcceptAsync(ada, code);
         await using var migrator = new NpgsqlConnection(service.Database.Migrator);
         await migrator.ExecuteAsync("insert into departed_users (user_id) values (@Id)", new { ada.Id });
         return (ada, source);

@@ -19,11 +19,13 @@ begin
         for policy in select p.polname from pg_policy p where p.polrelid = t::regclass loop
             execute format('drop policy %I on %I', policy, t);
         end loop;
+        execute format('revoke select on %I from %I', t, service_role('guest'));
         if t <> 'series' then
             execute format('create policy own_rows on %I using (user_id = (select app_user_id())) '
                         || 'with check (user_id = (select app_user_id()))', t);
         end if;
     end loop;
+    execute format('revoke select on readings, readings_hour, series_access from %I', service_role('guest'));
     execute format('create policy series_select on series for select to %I, %I using (user_id = (select app_user_id()) '
                 || 'or series_id = any (array(select a.series_id from series_access a '
                 || 'where a.user_id = (select app_user_id()) and a.expires_at > now())))', app, service_role('readonly'));
@@ -37,7 +39,9 @@ alter table series alter column user_id set default app_user_id();
 alter table events alter column user_id set default app_user_id();
 
 drop trigger made_private on sources;
-drop table access_log, public_looks, source_access, grants;
+drop policy readings_window on readings;
+drop policy readings_hour_window on readings_hour;
+drop table access_log, public_looks, series_windows, source_access, grants;
 drop function made_private(), look_at_public(uuid, uuid), forget_grants(), note_access(uuid, uuid, uuid, text, int), end_grant(uuid, bytea), accept_grant(bytea, uuid), category_changed(),
     keep_is_public(), source_leaves(), source_added(), metrics_changed(), check_grant(), grants_changed(), refresh_access(uuid, uuid, uuid),
     lock_grants(uuid, boolean), row_owner(), app_owner_id();

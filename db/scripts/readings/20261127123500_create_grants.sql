@@ -20,6 +20,8 @@ create table grants (
     category text check (char_length(category) between 1 and 64),
     source_id uuid,
     metric text check (char_length(metric) between 1 and 64),
+    from_at timestamptz,                                  -- only this window of the time axis, in whole hours: rollups are
+    until_at timestamptz,                                 -- either inside of it or not shown
     access smallint not null check (access between 1 and 3),          -- 1 read, 2 write, 3 admin
     ends_at timestamptz not null default 'infinity',
     label text check (char_length(label) between 1 and 100),          -- by which the person knows the offer again
@@ -35,6 +37,9 @@ create table grants (
     constraint grants_open_one_kind check (
         (category is not null) = (opens = 'category') and (source_id is not null) = (opens in ('source', 'metric'))
         and (metric is not null) = (opens = 'metric')),
+    constraint grants_window check ((from_at is null and until_at is null)
+        or (access = 1 and opens in ('everything', 'source') and from_at is not distinct from date_trunc('hour', from_at, 'UTC')
+            and until_at is not distinct from date_trunc('hour', until_at, 'UTC') and (from_at < until_at) is not false)),
     constraint grants_accepted_by_somebody check (state <> 'accepted' or (grantee_id is not null and grantee_id <> user_id)),
     foreign key (user_id, source_id) references sources on delete cascade,
     foreign key (parent_id) references grants (grant_id) on delete cascade
@@ -60,6 +65,21 @@ create table source_access (
 );
 create index source_access_by_source on source_access (owner_id, source_id);
 call own_rows('source_access');
+
+-- Which series somebody may see a part of. Not for the policies above all others: a window is asked for each row, so the app
+-- becomes a guest for it.
+create table series_windows (
+    user_id uuid not null,
+    owner_id uuid not null,
+    source_id uuid not null,
+    series_id int4 not null references series on delete cascade,
+    from_at timestamptz not null,
+    until_at timestamptz not null,
+    expires_at timestamptz not null,
+    primary key (user_id, series_id, from_at, until_at)
+);
+create index series_windows_by_series on series_windows (series_id);
+call own_rows('series_windows');
 
 -- Who is looking at a public source of another person, until when: anybody who is signed in and addresses it. It is opened
 -- to them for an hour as if it had been granted, so that what is public costs nobody else a thought, and closed with the
@@ -102,7 +122,7 @@ begin
             select g.grantee_id as user_id, s.series_id, g.access, g.ends_at as expires_at
             from public.grants g
             join public.series s on s.user_id = g.user_id
-            where g.user_id = p_owner and g.state = 'accepted' and g.ends_at > now()
+            where g.user_id = p_owner and g.state = 'accepted' and g.ends_at > now() and g.from_at is null and g.until_at is null
                 and (p_grantee is null or g.grantee_id = p_grantee) and (p_source is null or s.source_id = p_source)
                 and case g.opens
                     when 'everything' then true
@@ -137,6 +157,7 @@ begin
             from public.grants g
             join public.sources s on s.user_id = g.user_id and (g.opens = 'everything' or s.source_id = g.source_id)
             where g.user_id = p_owner and g.state = 'accepted' and g.ends_at > now() and g.opens in ('everything', 'source')
+                and g.from_at is null and g.until_at is null
             union all
             select p.user_id, p.source_id, 1, p.expires_at
             from public.public_looks p
@@ -156,6 +177,25 @@ begin
     insert into public.source_access as a (user_id, owner_id, source_id, access, expires_at)
     select w.user_id, p_owner, w.source_id, w.access, w.expires_at from wanted w
     on conflict (user_id, owner_id, source_id, access) do update set expires_at = excluded.expires_at
+        where a.expires_at <> excluded.expires_at;
+
+    with wanted as materialized (
+        select g.grantee_id as user_id, s.source_id, s.series_id, coalesce(g.from_at, '-infinity') as from_at,
+            coalesce(g.until_at, 'infinity') as until_at, max(g.ends_at) as expires_at
+        from public.grants g
+        join public.series s on s.user_id = g.user_id and (g.opens = 'everything' or s.source_id = g.source_id)
+        where g.user_id = p_owner and g.state = 'accepted' and g.ends_at > now() and (g.from_at is not null or g.until_at is not null)
+            and (p_grantee is null or g.grantee_id = p_grantee) and (p_source is null or s.source_id = p_source)
+        group by g.grantee_id, s.source_id, s.series_id, 4, 5
+    ), gone as (
+        delete from public.series_windows a
+        where a.owner_id = p_owner and (p_grantee is null or a.user_id = p_grantee) and (p_source is null or a.source_id = p_source)
+            and not exists (select from wanted w where w.user_id = a.user_id and w.series_id = a.series_id
+                and w.from_at = a.from_at and w.until_at = a.until_at)
+    )
+    insert into public.series_windows as a (user_id, owner_id, source_id, series_id, from_at, until_at, expires_at)
+    select w.user_id, p_owner, w.source_id, w.series_id, w.from_at, w.until_at, w.expires_at from wanted w
+    on conflict (user_id, series_id, from_at, until_at) do update set expires_at = excluded.expires_at
         where a.expires_at <> excluded.expires_at;
 end
 $$;
@@ -230,6 +270,7 @@ begin
     select g.grantee_id, new.user_id, new.source_id, g.access, max(g.ends_at)
     from public.grants g
     where g.user_id = new.user_id and g.state = 'accepted' and g.opens = 'everything' and g.ends_at > now()
+        and g.from_at is null and g.until_at is null
     group by g.grantee_id, g.access;
     return null;
 end
@@ -384,8 +425,10 @@ create function note_access(p_entry uuid, p_owner uuid, p_source uuid, p_verb te
 language sql security definer set search_path = pg_catalog, public, pg_temp as $$
     insert into public.access_log as l (user_id, entry_id, actor_id, source_id, verb, count)
     select p_owner, p_entry, public.app_user_id(), p_source, p_verb, p_count
-    where exists (select from public.source_access a
-            where a.user_id = public.app_user_id() and a.owner_id = p_owner and (p_source is null or a.source_id = p_source) and a.expires_at > now())
+    where (exists (select from public.series_windows w
+            where w.user_id = public.app_user_id() and w.owner_id = p_owner and w.source_id = p_source and w.expires_at > now())
+        or exists (select from public.source_access a
+            where a.user_id = public.app_user_id() and a.owner_id = p_owner and (p_source is null or a.source_id = p_source) and a.expires_at > now()))
         and not (p_verb = 'read' and exists (select from public.sources s where s.user_id = p_owner and s.source_id = p_source and s.is_public))
     on conflict (user_id, actor_id, hour, source_id) where verb = 'read' do update set count = l.count + 1, at = now()
 $$;
@@ -417,6 +460,7 @@ alter table grants enable row level security, force row level security;
 do $$
 declare
     app constant name := service_role('app');
+    guest constant name := service_role('guest');
     readonly constant name := service_role('readonly');
     -- For rows of the person: what stands before "or" is known once per statement, and the arrays are never asked for.
     mine constant text := 'user_id = (select row_owner()) and ((select app_owner_id()) is null';
@@ -424,9 +468,14 @@ declare
         || 'and a.owner_id = (select app_owner_id()) and a.expires_at > now() and a.access >= %s))';
     of_series constant text := ' or series_id = any (array(select a.series_id from series_access a '
         || 'where a.user_id = (select app_user_id()) and a.expires_at > now()))';
+    windowed constant text := 'exists (select from series_windows w where w.user_id = (select app_user_id()) '
+        || 'and w.owner_id = (select app_owner_id()) and w.expires_at > now() and %s)';
     visible text;
     t text;
 begin
+    if to_regrole(guest) is null then
+        raise exception 'There is no role %.', guest using hint = 'Run db/bootstrap.sql again: it makes the role and nothing else.';
+    end if;
     foreach t in array array['sources', 'metrics', 'series', 'events'] loop
         if t = 'series' then
             drop policy series_select on series;
@@ -443,14 +492,34 @@ begin
         execute format('create policy %I on %I for select to %I, %I using (%s)', t || '_select', t, app, readonly, visible);
     end loop;
     execute format('create policy sources_insert on sources for insert to %I with check (user_id = (select app_user_id()))', app);
-    execute format('create policy sources_update on sources for update to %I using (%s)', app, mine || format(of_source, 3) || ')');
+    visible := mine || format(of_source, 3) || ')';
+    execute format('create policy sources_update on sources for update to %I using (%s) with check (%s)', app, visible, visible);
     execute format('create policy sources_delete on sources for delete to %I using (user_id = (select app_user_id()))', app);
     foreach t in array array['metrics', 'series', 'events'] loop
         visible := mine || format(of_source, case t when 'events' then 2 else 3 end) || ')';
         execute format('create policy %I on %I for insert to %I with check (%s)', t || '_insert', t, app, visible);
         execute format('create policy %I on %I for delete to %I using (%s)', t || '_delete', t, app, visible);
-        if t <> 'series' then execute format('create policy %I on %I for update to %I using (%s)', t || '_update', t, app, visible); end if;
+        if t <> 'series' then
+            execute format('create policy %I on %I for update to %I using (%s) with check (%s)', t || '_update', t, app, visible, visible);
+        end if;
     end loop;
+
+    -- A guest sees what lies in a window: rows of one owner, who must be named, and nothing of its own.
+    execute format('create policy sources_window on sources for select to %I using (user_id = (select app_owner_id()) and source_id = any '
+                || '(array(select w.source_id from series_windows w where w.user_id = (select app_user_id()) '
+                || 'and w.owner_id = (select app_owner_id()) and w.expires_at > now())))', guest);
+    foreach t in array array['metrics', 'series'] loop
+        execute format('create policy %I on %I for select to %I using (user_id = (select app_owner_id()) and series_id = any '
+                    || '(array(select w.series_id from series_windows w where w.user_id = (select app_user_id()) '
+                    || 'and w.owner_id = (select app_owner_id()) and w.expires_at > now())))', t || '_window', t, guest);
+    end loop;
+    execute format('create policy events_window on events for select to %I using (user_id = (select app_owner_id()) and %s)', guest,
+        format(windowed, 'w.source_id = events.source_id and events.started_at >= w.from_at and events.ended_at <= w.until_at'));
+    execute format('create policy readings_window on readings for select to %I using (%s)', guest,
+        format(windowed, 'w.series_id = readings.series_id and readings.at >= w.from_at and readings.at < w.until_at'));
+    execute format('create policy readings_hour_window on readings_hour for select to %I using (%s)', guest,
+        format(windowed, 'w.series_id = readings_hour.series_id and readings_hour.bucket >= w.from_at and readings_hour.bucket < w.until_at'));
+    execute format('grant select on sources, metrics, series, events, readings, readings_hour, series_windows, series_access to %I', guest);
 
     execute format('create policy grants_select on grants for select to %I '
                 || 'using (user_id = (select app_user_id()) or grantee_id = (select app_user_id()) or granted_by = (select app_user_id()))', app);
@@ -458,13 +527,14 @@ begin
                 || 'and granted_by = (select app_user_id()) and state = ''offered'')', app);
     execute format('create policy grants_delete on grants for delete to %I using (user_id = (select app_user_id()))', app);
     -- Everything but the hash of the code.
-    execute format('grant select (user_id, grant_id, granted_by, parent_id, grantee_id, opens, category, source_id, metric, access, '
+    execute format('grant select (user_id, grant_id, granted_by, parent_id, grantee_id, opens, category, source_id, metric, from_at, until_at, access, '
                 || 'ends_at, label, state, code_expires_at, created_at, accepted_at, ended_at) on grants to %I', app);
     execute format('grant insert, delete on grants to %I', app);
     execute format('grant select on grants to %I', service_role('backup'));
-    execute format('revoke insert, update, delete on source_access, public_looks, access_log from %I', app);
+    execute format('revoke insert, update, delete on source_access, series_windows, public_looks, access_log from %I', app);
     execute format('grant execute on function accept_grant(bytea, uuid), end_grant(uuid, bytea), '
                 || 'note_access(uuid, uuid, uuid, text, int), forget_grants(), look_at_public(uuid, uuid) to %I', app);
+    execute format('grant execute on function note_access(uuid, uuid, uuid, text, int) to %I', guest);
 end
 $$;
 revoke execute on function refresh_access(uuid, uuid, uuid), grants_changed(), check_grant(), metrics_changed(), source_added(),

@@ -5,7 +5,8 @@ using OpenReadings.Chassis;
 namespace OpenReadings.Readings;
 
 /// <summary>
-/// Offers to open something of one's own to somebody: everything, a category of the catalog, a source or a metric. The
+/// Offers to open something of one's own to somebody: everything, a category of the catalog, a source or a metric;
+/// with <c>from</c> and <c>until</c> only what lies between them, for reading. The
 /// answer has the code, once, for the person to hand over; whoever is signed in and presents it has accepted. An offer that
 /// names its <c>grantee</c> needs no code. A metric that shares its rows with others (blood pressure) opens them all.
 /// With <c>?owner=</c> an admin grants on what was granted to them, and never more than that.
@@ -17,7 +18,7 @@ public static class OfferGrant
 
     public sealed record Request(
         string? Opens, string? Access, [StringLength(64)] string? Category, Guid? SourceId, [StringLength(64)] string? Metric,
-        DateTimeOffset? EndsAt, [StringLength(100, MinimumLength = 1)] string? Label, Guid? Grantee, DateTimeOffset? CodeExpiresAt);
+        DateTimeOffset? From, DateTimeOffset? Until, DateTimeOffset? EndsAt, [StringLength(100, MinimumLength = 1)] string? Label, Guid? Grantee, DateTimeOffset? CodeExpiresAt);
 
     /// <summary>The offer, and its code: null where it names who may accept it.</summary>
     public sealed record Response(Grant Grant, string? Code);
@@ -52,12 +53,12 @@ public static class OfferGrant
         {
             await db.ExecuteAsync(
                 """
-                insert into grants (grant_id, opens, category, source_id, metric, access, ends_at, label, grantee_id, code_hash, code_expires_at)
-                values (@grantId, @Opens, @Category, @SourceId, @Metric, @access, coalesce(@EndsAt::timestamptz, 'infinity'), @Label, @Grantee, @hash, @codeExpiresAt)
+                insert into grants (grant_id, opens, category, source_id, metric, from_at, until_at, access, ends_at, label, grantee_id, code_hash, code_expires_at)
+                values (@grantId, @Opens, @Category, @SourceId, @Metric, @From::timestamptz, @Until::timestamptz, @access, coalesce(@EndsAt::timestamptz, 'infinity'), @Label, @Grantee, @hash, @codeExpiresAt)
                 """,
                 new
                 {
-                    grantId, offer.Opens, offer.Category, offer.SourceId, offer.Metric, access = (short)AccessNames.Parse(offer.Access)!.Value,
+                    grantId, offer.Opens, offer.Category, offer.SourceId, offer.Metric, offer.From, offer.Until, access = (short)AccessNames.Parse(offer.Access)!.Value,
                     offer.EndsAt, offer.Label, offer.Grantee, hash = InvitationCode.Hash(code), codeExpiresAt = offer.CodeExpiresAt ?? now + Usual,
                 });
         }
@@ -74,6 +75,8 @@ public static class OfferGrant
         return TypedResults.Created($"/readings/v1/grants/{grantId}", new Response(grant, code));
     }
 
+    private static bool IsWholeHour(DateTimeOffset? at) => (at ?? DateTimeOffset.UnixEpoch).UtcTicks % TimeSpan.TicksPerHour == 0;
+
     private static ProblemItem? Check(Request offer, CurrentUser user, DateTimeOffset now)
     {
         static ProblemItem Fault(string field, string detail) => new($"/{field}", "invalid-value", detail);
@@ -83,6 +86,12 @@ public static class OfferGrant
         if (offer.Category is not null != (offer.Opens == "category")) return Fault("category", "It is named when a category is opened, and only then.");
         if (offer.SourceId is not null != offer.Opens is "source" or "metric") return Fault("source_id", "It is named when a source or a metric is opened, and only then.");
         if (offer.Metric is not null != (offer.Opens == "metric")) return Fault("metric", "It is named when a metric is opened, and only then.");
+        if ((offer.From ?? offer.Until) is not null)
+        {
+            if (offer.Opens is not ("everything" or "source") || offer.Access != "read") return Fault("opens", "A window of time is of everything or of a source, and for reading.");
+            if (!IsWholeHour(offer.From)) return Fault("from", "A window begins and ends with a whole hour of UTC.");
+            if (!IsWholeHour(offer.Until) || offer.Until <= offer.From) return Fault("until", "A window ends with a whole hour of UTC, after it began.");
+        }
         if (offer.EndsAt <= now) return Fault("ends_at", "It is in the future.");
         if (offer.CodeExpiresAt <= now || offer.CodeExpiresAt > now + Longest) return Fault("code_expires_at", "It is in the future, and at most 30 days away.");
         if (offer.Grantee is { } grantee && (grantee == user.Id || grantee == user.OwnerId)) return Fault("grantee", "It is somebody else.");

@@ -16,13 +16,16 @@ internal sealed record Metric(string Name, int SeriesId, short Slot, string Unit
 }
 
 /// <summary>What writing and reading need to know of a source.</summary>
-internal sealed record KnownSource(Guid SourceId, int Version, string? TimeZone, Metric[] Metrics, Guid? Owner, Access Access)
+internal sealed record KnownSource(Guid SourceId, int Version, string? TimeZone, Metric[] Metrics, Guid? Owner, Access Access, string? Role)
 {
     /// <summary>Somebody else's.</summary>
     public bool IsShared => Owner is not null;
 
     /// <summary>The person, asking for the rows of whose source it is.</summary>
-    public CurrentUser As(CurrentUser user) => user with { Owner = Owner };
+    public CurrentUser As(CurrentUser user) => user with { Owner = Owner, Role = Role };
+
+    /// <summary>Only a window of its time is open: what was counted beforehand may reach out of it.</summary>
+    public bool IsWindow => Role is not null;
 
     /// <summary>403 for whoever may see the source and not do this with it.</summary>
     public void Require(Access access)
@@ -58,8 +61,10 @@ internal sealed record KnownSource(Guid SourceId, int Version, string? TimeZone,
 /// </summary>
 internal sealed class KnownSources(Database database) : IDisposable
 {
+    private const string Guest = "readings_guest";
     private const int Attempts = 4;
-    private static readonly TimeSpan Life = TimeSpan.FromSeconds(30);
+    // What is closed is closed at once; what is opened further shows a moment later.
+    private static readonly TimeSpan Life = TimeSpan.FromSeconds(30), SharedLife = TimeSpan.FromSeconds(2);
     private readonly MemoryCache cache = new(new MemoryCacheOptions { SizeLimit = 20_000 });
 
     /// <summary>
@@ -72,7 +77,7 @@ internal sealed class KnownSources(Database database) : IDisposable
         known = user.Owner is null
             ? await LoadAsync(user, sourceId, ct) ?? await SharedAsync(user, sourceId, ct)
             : await SharedAsync(user, sourceId, ct);
-        if (known is not null) cache.Set((user.Id, user.Owner, sourceId), known, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = Life });
+        if (known is not null) cache.Set((user.Id, user.Owner, sourceId), known, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = known.IsShared ? SharedLife : Life });
         return known;
     }
 
@@ -80,10 +85,13 @@ internal sealed class KnownSources(Database database) : IDisposable
     {
         var shared = await GrantedAsync(user, sourceId, ct);
         if (shared.Count == 0 && user.Owner is { } owner && await IsPublicAsync(user with { Owner = null }, owner, sourceId, ct)) shared = await GrantedAsync(user, sourceId, ct);
+        // Of part of its time there is no more than a look. Whoever has more of the source, has that.
+        var role = shared.Count > 0 ? null : Guest;
+        if (role is not null) shared = await WindowsAsync(user, sourceId, ct);
         if (shared.Count == 0) return null;
         if (shared.Count > 1)
             throw new ProblemException(409, "owner-required", "Several people share a source of this id with you: say whose you mean with 'owner'.");
-        return await LoadAsync(user with { Owner = shared[0].OwnerId }, sourceId, ct, (Access)shared[0].Access);
+        return await LoadAsync(user with { Owner = shared[0].OwnerId, Role = role }, sourceId, ct, (Access)shared[0].Access);
     }
 
     private Task<IReadOnlyList<SharedRow>> GrantedAsync(CurrentUser user, Guid sourceId, CancellationToken ct) =>
@@ -92,6 +100,14 @@ internal sealed class KnownSources(Database database) : IDisposable
             select owner_id, max(access) as access from source_access
             where source_id = @sourceId and (@Owner::uuid is null or owner_id = @Owner) and expires_at > now()
             group by owner_id
+            limit 2
+            """, new { sourceId, user.Owner }, ct);
+
+    private Task<IReadOnlyList<SharedRow>> WindowsAsync(CurrentUser user, Guid sourceId, CancellationToken ct) =>
+        database.ReadAsync<SharedRow>(user,
+            """
+            select distinct owner_id, 1::int2 as access from series_windows
+            where source_id = @sourceId and (@Owner::uuid is null or owner_id = @Owner) and expires_at > now()
             limit 2
             """, new { sourceId, user.Owner }, ct);
 
@@ -119,7 +135,7 @@ internal sealed class KnownSources(Database database) : IDisposable
         if (rows.Count == 0) return null;
         return new KnownSource(sourceId, rows[0].Version, rows[0].TimeZone, [.. rows.Where(row => row.Metric is not null)
             .Select(row => new Metric(row.Metric!, row.SeriesId!.Value, row.Slot!.Value, row.Unit!, row.TypeCode, row.GroupName) { Access = (Access)(row.Access ?? 0) })],
-            user.Owner, access);
+            user.Owner, access, user.Role);
     }
 
     public void Forget(CurrentUser user, Guid sourceId) => cache.Remove((user.Id, user.Owner, sourceId));

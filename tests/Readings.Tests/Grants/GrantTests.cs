@@ -44,6 +44,7 @@ public sealed class GrantTests(ReadingsService service)
             update grants set ends_at = now() - interval '1 second' where grant_id = @grant;
             update series_access set expires_at = now() - interval '1 second' where user_id = @grantee;
             update source_access set expires_at = now() - interval '1 second' where user_id = @grantee;
+            update series_windows set expires_at = now() - interval '1 second' where user_id = @grantee;
             set session_replication_role = origin;
             """, new { grant, grantee });
     }
