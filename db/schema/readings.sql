@@ -17,6 +17,8 @@ begin
     if offer.state = 'accepted' and offer.grantee_id = me then return offer.grant_id; end if;
     if offer.grant_id is null or offer.state <> 'offered' or offer.code_expires_at <= now() or offer.ends_at <= now()
         or me in (offer.user_id, offer.granted_by) or offer.grantee_id <> me
+        or offer.parent_id is not null and not exists (select from public.grants p
+            where p.grant_id = offer.parent_id and p.state = 'accepted' and p.ends_at > now())
         or exists (select from public.departed_users d where d.user_id in (me, offer.user_id)) then
         return null;
     end if;
@@ -119,7 +121,7 @@ begin
             or g.opens = 'metric' and new.opens = 'metric' and new.source_id = g.source_id and new.metric = g.metric)
     order by g.ends_at desc
     limit 1
-    for key share;
+    for share;                                            -- whoever revokes it meanwhile finds this grant and ends it too
     if new.parent_id is null then
         raise exception 'Nobody can grant on more than they have.' using errcode = '42501', constraint = 'grant_exceeds';
     end if;
@@ -493,10 +495,11 @@ begin
                 and case g.opens
                     when 'everything' then true
                     when 'source' then s.source_id = g.source_id
-                    when 'metric' then s.source_id = g.source_id
-                        and exists (select from public.metrics m where m.series_id = s.series_id and m.metric = g.metric)
+                    -- Only what its own source says of a series counts: a metric of another one may claim to be stored there.
+                    when 'metric' then s.source_id = g.source_id and exists (select from public.metrics m
+                        where m.series_id = s.series_id and m.user_id = s.user_id and m.source_id = s.source_id and m.metric = g.metric)
                     else exists (select from public.metrics m join public.series_types t on t.code = m.type_code
-                        where m.series_id = s.series_id and t.category = g.category)
+                        where m.series_id = s.series_id and m.user_id = s.user_id and m.source_id = s.source_id and t.category = g.category)
                 end
             union all
             select p.user_id, s.series_id, 1, p.expires_at

@@ -20,11 +20,11 @@ public static class AcceptGrant
     {
         if (request.Code is null == request.GrantId is null) return Problems.Of(400, "code-required", "Send the code, or the id of a grant that names you.");
         await using var db = await database.BeginAsync(user, ct);
-        var before = request.GrantId is { } id ? await Grants.FindAsync(db, id) : null;
         if (await db.ScalarAsync<Guid?>("select accept_grant(@hash, @GrantId)", new { hash = InvitationCode.Hash(request.Code), request.GrantId }) is not { } grantId)
             return Grants.NotValid();
         var grant = (await Grants.FindAsync(db, grantId))!;
-        if (before is not { State: "accepted" })
+        // The time of a transaction is one: what was accepted earlier was announced then.
+        if (await db.ScalarAsync<bool>("select accepted_at = now() from grants where grant_id = @grantId", new { grantId }))
             await db.PublishAsync(new GrantAccepted(grant.Owner, grantId, user.Id, grant.Opens, grant.Access, grant.EndsAt));
         await db.CommitAsync();
         return TypedResults.Ok(grant);

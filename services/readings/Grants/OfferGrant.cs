@@ -13,7 +13,7 @@ namespace OpenReadings.Readings;
 /// </summary>
 public static class OfferGrant
 {
-    private const int MostOpen = 500;
+    private const int MostOpen = 500, MostEver = 10_000;
     private static readonly TimeSpan Usual = TimeSpan.FromDays(7), Longest = TimeSpan.FromDays(30);
 
     public sealed record Request(
@@ -47,8 +47,12 @@ public static class OfferGrant
         await using var db = await database.BeginAsync(user, ct);
         if (offer.Category is not null && !await db.ScalarAsync<bool>("select exists (select from series_types where category = @Category)", new { offer.Category }))
             return Problems.Of(400, "unknown-category", $"The catalog has no category '{offer.Category}'.");
-        if (await db.ScalarAsync<int>("select count(*)::int from grants where granted_by = @Id and state in ('offered', 'accepted') and code_expires_at > now()", new { user.Id }) >= MostOpen)
-            return Problems.Of(403, "too-many-grants", $"A person has at most {MostOpen} open offers and grants. End some that are no longer needed.");
+        if (await db.ScalarAsync<bool>(
+            """
+            select count(*) filter (where state = 'accepted' or state = 'offered' and code_expires_at > now()) >= @MostOpen or count(*) >= @MostEver
+            from grants where granted_by = @Id
+            """, new { user.Id, MostOpen, MostEver }))
+            return Problems.Of(403, "too-many-grants", $"A person has at most {MostOpen} open offers and grants, and {MostEver} in all.");
         try
         {
             await db.ExecuteAsync(

@@ -144,6 +144,45 @@ public sealed class EscalationTests(ReadingsService service)
     }
 
     [Fact]
+    public async Task A_metric_that_claims_to_be_stored_in_another_series_opens_that_series_to_nobody()
+    {
+        var (ada, bob, source) = await SettingAsync();
+        var steps = (await service.TruthAsync<int>("select series_id from metrics where source_id = @source and metric = 'steps'", new { source })).Single();
+        var own = await bob.SourceAsync(Person.Watch);
+        await using var app = new NpgsqlConnection(service.Database.App);
+        await app.OpenAsync(ReadingsService.Ct);
+        await using (var transaction = await app.BeginTransactionAsync(ReadingsService.Ct))
+        {
+            await app.ExecuteAsync("select set_config('app.user_id', @Id::text, true)", new { bob.Id }, transaction);
+            await app.ExecuteAsync("insert into metrics (source_id, metric, series_id, slot, unit, type_code, position) values (@own, 'claim', @steps, 2, '/min', 'heart_rate', 9)", new { own, steps }, transaction);
+            await transaction.CommitAsync(ReadingsService.Ct);
+        }
+        var (_, code) = await GrantTests.OfferAsync(ada, GrantTests.Offer("category", source, "read"));
+        await GrantTests.AcceptAsync(bob, code);
+        Assert.Equal(["heart_rate"], (await bob.GetAsync($"sources/{source}")).GetProperty("metrics").EnumerateObject().Select(metric => metric.Name));
+        Assert.Empty(await service.TruthAsync<int>("select 1 from series_access where user_id = @Id and series_id = @steps", new { bob.Id, steps }));
+    }
+
+    [Fact]
+    public async Task A_grant_that_rests_on_one_being_revoked_never_outlives_it()
+    {
+        var (ada, bob, source) = await SettingAsync();
+        for (var round = 0; round < 10; round++)
+        {
+            var (first, code) = await GrantTests.OfferAsync(ada, GrantTests.Offer("source", source, "admin"));
+            await GrantTests.AcceptAsync(bob, code);
+            var offering = bob.SendAsync(HttpMethod.Post, $"grants?owner={ada.Id}", GrantTests.Offer("source", source, "read"));
+            var ending = ada.SendAsync(HttpMethod.Delete, $"grants/{first}");
+            await Task.WhenAll(offering, ending);
+            var (status, answer) = await offering;
+            if (status != HttpStatusCode.Created) continue;
+            await RefusedAsync(service.NewPerson(), answer.GetProperty("code").GetString()!);
+        }
+        Assert.Empty(await service.TruthAsync<int>("select 1 from source_access where source_id = @source", new { source }));
+        Assert.Empty(await service.TruthAsync<int>("select 1 from grants where user_id = @Id and state in ('offered', 'accepted')", new { ada.Id }));
+    }
+
+    [Fact]
     public async Task An_admin_neither_publishes_nor_deletes_a_source()
     {
         var (ada, bob, source) = await SettingAsync();

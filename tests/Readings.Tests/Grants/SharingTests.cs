@@ -219,10 +219,52 @@ public sealed class SharingTests(ReadingsService service)
     }
 
     [Fact]
-    public async Task Accepting_and_revoking_are_announced()
+    public async Task Of_many_who_present_a_code_at_once_one_has_it()
+    {
+        var (ada, _, source) = await SettingAsync();
+        for (var round = 0; round < 5; round++)
+        {
+            var (grant, code) = await GrantTests.OfferAsync(ada, GrantTests.Offer("source", source, "read"));
+            var people = Enumerable.Range(0, 8).Select(_ => service.NewPerson()).ToArray();
+            var answers = await Task.WhenAll(people.Select(one => one.SendAsync(HttpMethod.Post, "grants/accept", $$"""{"code": "{{code}}"}""")));
+            Assert.Single(answers, answer => answer.Status == HttpStatusCode.OK);
+            Assert.Single(await service.TruthAsync<Guid>("select distinct user_id from source_access where source_id = @source", new { source }));
+            await ada.SendAsync(HttpMethod.Delete, $"grants/{grant}");
+        }
+    }
+
+    [Fact]
+    public async Task What_is_added_or_deleted_while_somebody_accepts_is_neither_missed_nor_left_behind()
+    {
+        var (ada, bob, _) = await SettingAsync();
+        for (var round = 0; round < 10; round++)
+        {
+            var (leaving, growing, coming) = (await ada.SourceAsync(Person.Watch), await ada.SourceAsync(Person.Watch), Guid.CreateVersion7());
+            var (grant, code) = await GrantTests.OfferAsync(ada, GrantTests.Offer("everything", growing, "read"));
+            var all = await Task.WhenAll(
+                bob.SendAsync(HttpMethod.Post, "grants/accept", $$"""{"code": "{{code}}"}"""),
+                ada.SendAsync(HttpMethod.Put, $"sources/{growing}/metrics/mood", """{"unit": "1"}"""),
+                ada.SendAsync(HttpMethod.Put, $"sources/{coming}", Person.Watch),
+                ada.SendAsync(HttpMethod.Delete, $"sources/{leaving}"));
+            Assert.All(all, answer => Assert.True((int)answer.Status < 300, answer.Answer.ToString()));
+            Assert.Equal(
+                await service.TruthAsync<int>("select series_id from series where user_id = @Id order by 1", new { ada.Id }),
+                await service.TruthAsync<int>("select series_id from series_access where user_id = @Id order by 1", new { bob.Id }));
+            Assert.Equal(
+                await service.TruthAsync<Guid>("select source_id from sources where user_id = @Id order by 1", new { ada.Id }),
+                await service.TruthAsync<Guid>("select distinct source_id from source_access where user_id = @Id order by 1", new { bob.Id }));
+            await ada.SendAsync(HttpMethod.Delete, $"grants/{grant}");
+            Assert.Empty(await service.TruthAsync<int>("select 1 from series_access where user_id = @Id", new { bob.Id }));
+        }
+    }
+
+    [Fact]
+    public async Task Accepting_and_revoking_are_announced_once()
     {
         var (ada, bob, source) = await SettingAsync();
-        var grant = await ShareAsync(ada, bob, GrantTests.Offer("source", source, "read"));
+        var (grant, code) = await GrantTests.OfferAsync(ada, GrantTests.Offer("source", source, "read"));
+        await GrantTests.AcceptAsync(bob, code);
+        await GrantTests.AcceptAsync(bob, code);
         await ada.SendAsync(HttpMethod.Delete, $"grants/{grant}");
         await ada.SendAsync(HttpMethod.Delete, $"grants/{grant}");
         Assert.Equal(["grant.accepted.v1", "grant.revoked.v1"], await service.TruthAsync<string>(
