@@ -11,6 +11,7 @@
 --
 --   <service>_migrator   owns database, schema and tables, passes row-level security; for the migration job only
 --   <service>_app        reads and writes rows where a script granted it; owns, creates and inherits nothing
+--   <service>_guest      what the app becomes for one transaction to look at a window of time of somebody else's; no login
 --   <service>_relay      takes events out of the outbox
 --   <service>_backup     reads every row of everything, for pg_dump; writes nothing
 --   <service>_readonly   for a person looking around: what scripts grant, under row-level security, so nobody's rows
@@ -76,6 +77,7 @@ set password_encryption = 'scram-sha-256';
 
 \set migrator :service _migrator
 \set app :service _app
+\set guest :service _guest
 \set relay :service _relay
 \set backup :service _backup
 \set readonly :service _readonly
@@ -83,11 +85,14 @@ set password_encryption = 'scram-sha-256';
 select pg_advisory_lock(hashtextextended('openreadings bootstrap', 0)) \g /dev/null
 
 select format('create role %I', name)
-from unnest(array[:'migrator', :'app', :'relay', :'backup', :'readonly']) name
+from unnest(array[:'migrator', :'app', :'guest', :'relay', :'backup', :'readonly']) name
 where not exists (select from pg_roles where rolname = name) \gexec
 
 alter role :"migrator" login nosuperuser nocreatedb nocreaterole noreplication inherit bypassrls;
 alter role :"app" login nosuperuser nocreatedb nocreaterole noreplication noinherit nobypassrls;
+alter role :"guest" nologin nosuperuser nocreatedb nocreaterole noreplication noinherit nobypassrls;
+-- The app inherits nothing (above), so that a guest's policies are not added to its own: it has to become one.
+grant :"guest" to :"app";
 alter role :"relay" login nosuperuser nocreatedb nocreaterole noreplication noinherit nobypassrls;
 alter role :"backup" login nosuperuser nocreatedb nocreaterole noreplication inherit bypassrls;
 alter role :"readonly" login nosuperuser nocreatedb nocreaterole noreplication noinherit nobypassrls;
@@ -131,4 +136,4 @@ set client_min_messages = warning;
 select pg_advisory_lock(hashtextextended('openreadings bootstrap', 0)) \g /dev/null
 alter schema public owner to :"migrator";
 revoke all on schema public from public;
-grant usage on schema public to :"app", :"relay", :"backup", :"readonly";
+grant usage on schema public to :"app", :"guest", :"relay", :"backup", :"readonly";

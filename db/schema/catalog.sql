@@ -194,6 +194,7 @@ ALTER TABLE public.series_types ENABLE ROW LEVEL SECURITY;
 
 REVOKE USAGE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO catalog_app;
+GRANT USAGE ON SCHEMA public TO catalog_guest;
 GRANT USAGE ON SCHEMA public TO catalog_relay;
 GRANT USAGE ON SCHEMA public TO catalog_backup;
 GRANT USAGE ON SCHEMA public TO catalog_readonly;

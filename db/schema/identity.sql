@@ -1260,6 +1260,7 @@ ALTER TABLE public.totp ENABLE ROW LEVEL SECURITY;
 
 REVOKE USAGE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO identity_app;
+GRANT USAGE ON SCHEMA public TO identity_guest;
 GRANT USAGE ON SCHEMA public TO identity_relay;
 GRANT USAGE ON SCHEMA public TO identity_backup;
 GRANT USAGE ON SCHEMA public TO identity_readonly;

@@ -243,6 +243,7 @@ CREATE POLICY own_rows ON public.imports USING ((user_id = ( SELECT public.app_u
 
 REVOKE USAGE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO sync_app;
+GRANT USAGE ON SCHEMA public TO sync_guest;
 GRANT USAGE ON SCHEMA public TO sync_relay;
 GRANT USAGE ON SCHEMA public TO sync_backup;
 GRANT USAGE ON SCHEMA public TO sync_readonly;

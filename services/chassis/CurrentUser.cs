@@ -14,15 +14,32 @@ public readonly record struct CurrentUser(VerifiedToken Token)
 {
     public Guid Id => Token.Subject;
 
+    /// <summary>Whose rows are asked for, where they are not the person's own. Row-level security decides what of them is shown.</summary>
+    public Guid? Owner { get; init; }
+
+    /// <summary>The role of the database that sees so much of them, where it is not the service's own.</summary>
+    public string? Role { get; init; }
+
+    public Guid OwnerId => Owner ?? Id;
+
     /// <summary>The service that acts for the person; null when the person's own program does.</summary>
     public string? Actor => Token.Actor;
+
+    /// <summary>Whether it is a person who signed in here: neither an API key, nor a service that acts for somebody, nor somebody else's application.</summary>
+    public bool IsLogin => Token is { LoginId: not null, ClientId: TokenVerifier.PeopleAudience };
 
     public bool Has(string scope) => Token.Scopes.Contains(scope);
 
     public static ValueTask<CurrentUser> BindAsync(HttpContext context) => ValueTask.FromResult(Of(context));
 
-    public static CurrentUser Of(HttpContext context) => new(
-        context.Features.Get<VerifiedToken>() ?? throw new InvalidOperationException("The route does not require authorization."));
+    public static CurrentUser Of(HttpContext context)
+    {
+        var user = new CurrentUser(
+            context.Features.Get<VerifiedToken>() ?? throw new InvalidOperationException("The route does not require authorization."));
+        if (context.Request.Query["owner"] is not [{ } text] || context.GetEndpoint()?.Metadata.GetMetadata<TakesOwner>() is null) return user;
+        if (!Guid.TryParse(text, out var owner)) throw new ProblemException(400, "invalid-owner", "'owner' is the id of a person.");
+        return user with { Owner = owner == user.Id ? null : owner };
+    }
 }
 
 /// <summary>Reads the bearer token or the API key, and answers 401 with the reason as RFC 6750 says.</summary>
@@ -61,6 +78,9 @@ internal sealed class BearerHandler(
         Problems.Of(403, "forbidden", "This token may not do that.").ExecuteAsync(Context);
 }
 
+/// <summary>A route that answers for the rows of somebody else too: <c>?owner=</c> says whose.</summary>
+public sealed record TakesOwner;
+
 /// <summary>What a token must be allowed to do.</summary>
 public static class Scopes
 {
@@ -77,7 +97,7 @@ public static class Scopes
 
     /// <summary>Only for a person who signed in here: neither for an API key, nor for a service that acts for somebody, nor for somebody else's application.</summary>
     public static TBuilder RequireLogin<TBuilder>(this TBuilder builder) where TBuilder : IEndpointConventionBuilder =>
-        builder.AddEndpointFilter(async (context, next) => CurrentUser.Of(context.HttpContext).Token is { LoginId: not null, ClientId: TokenVerifier.PeopleAudience }
+        builder.AddEndpointFilter(async (context, next) => CurrentUser.Of(context.HttpContext).IsLogin
             ? await next(context)
             : Problems.Of(403, "login-required", "This is for a person who has signed in here, and not for a key or an application."));
 

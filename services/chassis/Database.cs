@@ -14,16 +14,19 @@ public sealed class Database(NpgsqlDataSource source, OutboxSignal outbox)
 {
     private static readonly ConcurrentDictionary<Type, PropertyInfo[]> ArgumentProperties = new();
 
-    public Task<UserTransaction> BeginAsync(CurrentUser user, CancellationToken ct) => BeginAsync(user.Id, ct);
+    public Task<UserTransaction> BeginAsync(CurrentUser user, CancellationToken ct) => BeginAsync(user.Id, user.Owner, ct);
 
     /// <summary>For consumers: the user of the event.</summary>
-    public async Task<UserTransaction> BeginAsync(Guid userId, CancellationToken ct)
+    public Task<UserTransaction> BeginAsync(Guid userId, CancellationToken ct) => BeginAsync(userId, null, ct);
+
+    private async Task<UserTransaction> BeginAsync(Guid userId, Guid? owner, CancellationToken ct)
     {
         var db = await BeginUnownedAsync(ct);
         try
         {
             // Local to the transaction: a pooled connection can never carry it to another user.
-            await db.ExecuteAsync("select set_config('app.user_id', @userId::text, true)", new { userId });
+            if (owner is null) await db.ExecuteAsync("select set_config('app.user_id', @userId::text, true)", new { userId });
+            else await db.ExecuteAsync("select set_config('app.user_id', @userId::text, true), set_config('app.owner_id', @owner::text, true)", new { userId, owner });
             return db;
         }
         catch
@@ -62,7 +65,7 @@ public sealed class Database(NpgsqlDataSource source, OutboxSignal outbox)
     }
 
     /// <summary>Several statements as one user in one round trip and one implicit transaction.</summary>
-    public UserBatch Batch(CurrentUser user) => new(source, outbox, user.Id);
+    public UserBatch Batch(CurrentUser user) => new(source, outbox, user);
 
     internal static IEnumerable<NpgsqlParameter> Parameters(object args) => ArgumentProperties
         .GetOrAdd(args.GetType(), type => type.GetProperties())
@@ -79,20 +82,29 @@ public sealed class UserBatch : IAsyncDisposable
 {
     private readonly NpgsqlBatch batch;
     private readonly OutboxSignal outbox;
+    private readonly string mark = "";
+    private readonly int settings = 1;                          // results that come before the caller's own
 
-    internal UserBatch(NpgsqlDataSource source, OutboxSignal outbox, Guid userId)
+    internal UserBatch(NpgsqlDataSource source, OutboxSignal outbox, CurrentUser user)
     {
         this.outbox = outbox;
         batch = source.CreateBatch();
         // A batch without a transaction is one implicit transaction, and so is the setting's life.
-        Add("select set_config('app.user_id', $1, true)", new NpgsqlParameter<string> { TypedValue = userId.ToString() });
+        var person = new NpgsqlParameter<string> { TypedValue = user.Id.ToString() };
+        if (user.Owner is not { } owner) Add("select set_config('app.user_id', $1, true)", person);
+        else Add("select set_config('app.user_id', $1, true), set_config('app.owner_id', $2, true)", person, new NpgsqlParameter<string> { TypedValue = owner.ToString() });
+        if (user.Role is null) return;
+        Add("select set_config('role', $1, true)", new NpgsqlParameter<string> { TypedValue = user.Role });
+        // A prepared statement is planned for one role: another role has its own, so that neither makes the other plan again.
+        mark = $"\n-- as {user.Role}";
+        settings++;
     }
 
     public UserBatch Add(string sql, object? args) => Add(sql, args is null ? [] : [.. Database.Parameters(args)]);
 
     public UserBatch Add(string sql, params NpgsqlParameter[] parameters)
     {
-        var command = new NpgsqlBatchCommand(sql);
+        var command = new NpgsqlBatchCommand(sql + mark);
         foreach (var parameter in parameters) command.Parameters.Add(parameter);
         batch.BatchCommands.Add(command);
         return this;
@@ -104,7 +116,7 @@ public sealed class UserBatch : IAsyncDisposable
         var reader = await batch.ExecuteReaderAsync(ct);
         try
         {
-            await reader.NextResultAsync(ct);
+            for (var i = 0; i < settings; i++) await reader.NextResultAsync(ct);
             return reader;
         }
         catch

@@ -45,6 +45,12 @@ public static class OpenApi
                 Description = "A problem (RFC 9457).",
                 Content = new Dictionary<string, OpenApiMediaType> { ["application/problem+json"] = new() },
             });
+            if (metadata.OfType<TakesOwner>().Any())
+                (operation.Parameters ??= []).Add(new OpenApiParameter
+                {
+                    Name = "owner", In = ParameterLocation.Query, Description = "Whose rows are meant, where somebody shares them with you; your own if you say nothing.",
+                    Schema = new OpenApiSchema { Type = JsonSchemaType.String, Format = "uuid" },
+                });
             if (metadata.OfType<OperationExample>().FirstOrDefault() is { } example) Show(operation, example);
             return Task.CompletedTask;
         });

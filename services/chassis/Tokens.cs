@@ -86,7 +86,8 @@ public sealed class TokenVerifier(JwksCache keys, string issuer, string service,
         var actor = claims.RootElement.TryGetProperty("act", out var act) ? act.GetProperty("sub").GetString() : null;
         return new VerifiedToken(
             subject, Text(claims, "client_id"), actor, Text(claims, "sid"), (Text(claims, "scope") ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries),
-            issued, expires, kid!) { Roles = claims.RootElement.TryGetProperty("roles", out var roles) ? [.. roles.EnumerateArray().Select(role => role.GetString()!)] : [] };
+            issued, expires, kid!)
+        { Roles = claims.RootElement.TryGetProperty("roles", out var roles) ? [.. roles.EnumerateArray().Select(role => role.GetString()!)] : [] };
     }
 
     private static JsonDocument Decode(string part) => JsonDocument.Parse(Base64Url.DecodeFromChars(part), Strict);

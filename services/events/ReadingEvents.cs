@@ -63,3 +63,28 @@ public sealed record SourceDeleted(Guid UserId, Guid SourceId) : IEvent
     public static string Type => "source.deleted.v1";
     public string Subject => SourceId.ToString();
 }
+
+/// <summary>Somebody accepted what was shared with them: it is open to them now. Exchange <c>readings.events</c>.</summary>
+/// <param name="UserId">Whose rows it opens.</param>
+/// <param name="GrantId">The grant.</param>
+/// <param name="GranteeId">Who accepted it.</param>
+/// <param name="Opens">What it opens: <c>everything</c>, <c>category</c>, <c>source</c> or <c>metric</c>.</param>
+/// <param name="Access">What they may do: <c>read</c>, <c>write</c> or <c>admin</c>.</param>
+/// <param name="EndsAt">When it ends by itself; null when it does not.</param>
+public sealed record GrantAccepted(
+    Guid UserId, Guid GrantId, Guid GranteeId, string Opens, string Access, DateTimeOffset? EndsAt) : IEvent
+{
+    public static string Type => "grant.accepted.v1";
+    public string Subject => GrantId.ToString();
+}
+
+/// <summary>A grant that was accepted is over: it opens nothing any more. Exchange <c>readings.events</c>.</summary>
+/// <param name="UserId">Whose rows it opened.</param>
+/// <param name="GrantId">The grant.</param>
+/// <param name="GranteeId">To whom.</param>
+/// <param name="EndedBy">Who ended it: its owner, who granted it on, or the grantee.</param>
+public sealed record GrantRevoked(Guid UserId, Guid GrantId, Guid GranteeId, Guid EndedBy) : IEvent
+{
+    public static string Type => "grant.revoked.v1";
+    public string Subject => GrantId.ToString();
+}

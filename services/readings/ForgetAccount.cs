@@ -16,6 +16,13 @@ public sealed class ForgetAccount(Database database, TimeProvider clock) : IHand
             await db.CommitAsync();
         }
 
+        // At once, so that nobody looks on while the rest is being erased.
+        await using (var db = await database.BeginAsync(happened.UserId, ct))
+        {
+            await db.ExecuteAsync("select forget_grants()");
+            await db.CommitAsync();
+        }
+
         // A source at a time, and of each a month of a series at a time: neither very many sources nor very long series may
         // hold the server's locks for long. Interrupted, it comes again and goes on; the inbox hears of it only when nothing
         // is left.

@@ -77,11 +77,10 @@ public sealed class ImportTests(RunningPlatform platform)
         using var deleted = await ada.Http.SendAsync(
             new HttpRequestMessage(HttpMethod.Delete, "/identity/v1/me") { Content = JsonContent.Create(new { password = ada.Password }) }, Ct);
         Assert.Equal(HttpStatusCode.NoContent, deleted.StatusCode);
-        await PersonTests.UntilAsync(async () =>
-        {
-            using var response = await ada.Http.GetAsync(import, Ct);
-            return response.StatusCode == HttpStatusCode.NotFound;
-        });
+        // Her token opens nothing any more, so the database is asked.
+        await using var sync = new Npgsql.NpgsqlConnection(platform.Databases["sync"].Migrator);
+        var id = Guid.Parse(import.OriginalString.Split('/')[^1]);
+        await PersonTests.UntilAsync(async () => await Dapper.SqlMapper.ExecuteScalarAsync<int>(sync, "select count(*)::int from imports where import_id = @id", new { id }) == 0);
     }
 
     private static async Task<Uri> StartAsync(RunningPlatform.Person person, byte[] file)

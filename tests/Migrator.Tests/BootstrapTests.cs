@@ -35,9 +35,10 @@ public sealed class BootstrapTests
         await using var service = await TestService.CreateAsync();
 
         Assert.Equal(
-            """
-            app login noinherit
+            $"""
+            app login noinherit {service.Name}_guest
             backup login inherit bypassrls pg_read_all_data
+            guest noinherit
             migrator login inherit bypassrls
             readonly login noinherit
             relay login noinherit

@@ -26,7 +26,21 @@ public sealed class IsolationTests(ReadingsService service)
             """
             select format('%s on %s', polname, polrelid::regclass)
             from pg_policy
-            where (polrelid::regclass::text like 'readings%' or polrelid = 'series'::regclass) and polroles = '{0}'
+            where (polrelid::regclass::text like 'readings%' or polrelid::regclass::text in ('series', 'sources', 'metrics', 'events')) and polroles = '{0}'
+            """));
+        // The guest is for one transaction: the app inherits nothing of it, and is nothing else.
+        Assert.Equal([("readings_guest", false)], await service.TruthAsync<(string, bool)>(
+            """
+            select r.rolname::text, a.rolinherit from pg_auth_members m
+            join pg_roles r on r.oid = m.roleid join pg_roles a on a.oid = m.member where a.rolname = 'readings_app'
+            """));
+        Assert.Empty(await service.TruthAsync<string>(
+            """
+            select format('%s %s', p, relname) from pg_class, unnest(array['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) p
+            where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and has_table_privilege('readings_guest', oid, p)
+            union all
+            select format('sees the partition %s', relname) from pg_class
+            where relispartition and relkind = 'r' and has_table_privilege('readings_guest', oid, 'SELECT')
             """));
         Assert.Equal(["select"], await service.TruthAsync<string>(
             """
@@ -79,16 +93,19 @@ public sealed class IsolationTests(ReadingsService service)
     {
         var (ada, source) = await AdaAsync();
         var before = await SnapshotAsync(ada);
+        var grants = await service.TruthAsync<Guid>("select grant_id from grants where user_id = @Id", new { ada.Id });
         var bob = service.NewPerson();
         var walked = 0;
         // The one that makes a source of Bob's own under the same id comes last.
         foreach (var (method, route) in Routes().OrderBy(one => one is { Method: "PUT", Route.RoutePattern.RawText: "/readings/v1/sources/{sourceId:guid}" }))
         {
-            using var response = await CallAsync(bob, method, route, source);
+            using var response = await CallAsync(bob, method, route, source, grants[0]);
             var text = await response.Content.ReadAsStringAsync(ReadingsService.Ct);
             var name = $"{method} {route.RoutePattern.RawText} answered {(int)response.StatusCode} {text}";
             Assert.False(text.Contains(Secret, StringComparison.Ordinal) || text.Contains("121.0625", StringComparison.Ordinal), name);
-            if (!route.RoutePattern.RawText!.Contains("{sourceId", StringComparison.Ordinal)) Assert.True((int)response.StatusCode is < 300 or 400, name);
+            if (route.RoutePattern.RawText!.Contains("{grantId", StringComparison.Ordinal))
+                Assert.True(response.StatusCode == HttpStatusCode.NotFound && text.Contains("grant-not-found", StringComparison.Ordinal), name);
+            else if (!route.RoutePattern.RawText!.Contains("{sourceId", StringComparison.Ordinal)) Assert.True((int)response.StatusCode is < 300 or 400, name);
             else if (method == "PUT" && route.RoutePattern.RawText.EndsWith("{sourceId:guid}", StringComparison.Ordinal)) Assert.Equal(HttpStatusCode.Created, response.StatusCode);
             else Assert.True(response.StatusCode == HttpStatusCode.NotFound && text.Contains("source-not-found", StringComparison.Ordinal), name);
             walked++;
@@ -123,13 +140,13 @@ public sealed class IsolationTests(ReadingsService service)
          "readings": [{"at": "2026-10-01T10:00:00Z", "values": {"systolic": 1}}], "events": []}
         """;
 
-    private static Task<HttpResponseMessage> CallAsync(Person person, string method, RouteEndpoint route, Guid source) => person.RawAsync(
-        new HttpMethod(method), Path(route, source)["/readings/v1/".Length..], method is "GET" or "DELETE" ? null : AnyBody, "application/json",
+    private static Task<HttpResponseMessage> CallAsync(Person person, string method, RouteEndpoint route, Guid source, Guid grant) => person.RawAsync(
+        new HttpMethod(method), Path(route, source, grant)["/readings/v1/".Length..], method is "GET" or "DELETE" ? null : AnyBody, "application/json",
         method == "PATCH" ? [("If-Match", "*")] : []);
 
-    private static string Path(RouteEndpoint route, Guid source) => route.RoutePattern.RawText!
+    private static string Path(RouteEndpoint route, Guid source, Guid grant = default) => route.RoutePattern.RawText!
         .Replace("{sourceId:guid}", source.ToString(), StringComparison.Ordinal).Replace("{at}", "2026-10-01T10:00:00Z", StringComparison.Ordinal)
-        .Replace("{metric}", "systolic", StringComparison.Ordinal) + "?type=blood_pressure_systolic&metric=systolic";
+        .Replace("{metric}", "systolic", StringComparison.Ordinal).Replace("{grantId:guid}", grant.ToString(), StringComparison.Ordinal) + "?type=blood_pressure_systolic&metric=systolic";
 
     private IEnumerable<(string Method, RouteEndpoint Route)> Routes() =>
         service.Routes().Where(one => one.Route.RoutePattern.RawText!.StartsWith("/readings/v1", StringComparison.Ordinal));
@@ -146,6 +163,17 @@ public sealed class IsolationTests(ReadingsService service)
         await ada.RecordAsync(source, Given.Rows(Given.Row("2026-10-01T10:00:00Z", ("systolic", 121.0625), ("diastolic", 79))));
         await ada.SendAsync(HttpMethod.Post, $"sources/{source}/events",
             $$"""{"events": [{"kind": "sleep", "type": "{{Secret}}", "from": "2026-10-01T01:00:00Z", "to": "2026-10-01T02:00:00Z"} ] }""");
+        // She shares with Carol, who looks, and Carol with her.
+        var carol = service.NewPerson();
+        var (_, code) = await GrantTests.OfferAsync(ada, GrantTests.Offer("source", source, "write"));
+        await GrantTests.AcceptAsync(carol, code);
+        await carol.GetAsync($"sources/{source}");
+        (_, code) = await GrantTests.OfferAsync(carol, GrantTests.Offer("source", await carol.SourceAsync(Person.Watch), "admin"));
+        await GrantTests.AcceptAsync(ada, code);
+        var shown = await carol.SourceAsync("""{"name": "Weather", "kind": "station", "is_public": true, "metrics": {"t": "Cel"}}""");
+        await ada.GetAsync($"sources/{shown}?owner={carol.Id}");
+        (_, code) = await GrantTests.OfferAsync(carol, GrantTests.Offer("source", await carol.SourceAsync(Person.Watch), "read", """, "from": "2026-10-01T00:00:00Z" """));
+        await GrantTests.AcceptAsync(ada, code);
         await using var migrator = new NpgsqlConnection(service.Database.Migrator);
         await migrator.ExecuteAsync("insert into departed_users (user_id) values (@Id)", new { ada.Id });
         return (ada, source);

@@ -10,9 +10,12 @@ public static class DeleteEvents
         .Produces<DeleteReadings.Response>().WithExample(null, """{"deleted": 12}""");
 
     private static async Task<IResult> HandleAsync(
-        Guid sourceId, CurrentUser user, Database database, CancellationToken ct, string? kind = null, string? from = null, string? to = null)
+        Guid sourceId, CurrentUser user, Database database, KnownSources sources, CancellationToken ct, string? kind = null, string? from = null, string? to = null)
     {
         long? since = Between.Parse(from, "from"), until = Between.Parse(to, "to");
+        if (await sources.FindAsync(user, sourceId, ct) is not { } source) return Sources.NotFound(sourceId);
+        source.Require(Access.Write);
+        user = source.As(user);
         await using var db = await database.BeginAsync(user, ct);
         if (await db.ScalarAsync<int?>("select version from sources where source_id = @sourceId", new { sourceId }) is null)
             return Sources.NotFound(sourceId);
@@ -23,6 +26,7 @@ public static class DeleteEvents
                 and (@since::timestamptz is null or started_at >= @since) and (@until::timestamptz is null or started_at < @until)
             """,
             new { sourceId, kind, since = Utc(since), until = Utc(until) });
+        if (source.IsShared && deleted > 0) await AccessLog.NoteAsync(db, user, sourceId, "delete", deleted);
         await db.CommitAsync();
         return TypedResults.Ok(new DeleteReadings.Response(deleted));
     }

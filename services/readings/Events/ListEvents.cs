@@ -28,9 +28,9 @@ public static class ListEvents
     private static async Task<IResult> OfSourceAsync(
         Guid sourceId, HttpContext http, CurrentUser user, Database database, KnownSources sources, TimeProvider clock, CancellationToken ct,
         string? kind = null, string? from = null, string? to = null, [Range(1, 1000)] int limit = 100, string? after = null) =>
-        await sources.FindAsync(user, sourceId, ct) is null
-            ? Sources.NotFound(sourceId)
-            : await AnswerAsync(sourceId, http, user, database, clock, kind, from, to, limit, after, ct);
+        await sources.FindAsync(user, sourceId, ct) is { } source
+            ? await AnswerAsync(sourceId, http, source.As(user), database, clock, kind, from, to, limit, after, ct)
+            : Sources.NotFound(sourceId);
 
     private static Task<IResult> OfAllAsync(
         HttpContext http, CurrentUser user, Database database, TimeProvider clock, CancellationToken ct,
@@ -58,6 +58,7 @@ public static class ListEvents
             {
                 sourceId, kind, since = Timestamp.ToUtc(Math.Max(since, behind)), until = Timestamp.ToUtc(until), within, limit = limit + 1,
             }, ct)).ToList();
+        if (user.Owner is not null) await AccessLog.NoteAsync(database, user, sourceId, "read", ct);
         string? next = null;
         if (rows.Count > limit)
         {

@@ -32,7 +32,7 @@ public static class RecordEvents
     private sealed record Checked(Guid Id, string Kind, string Type, long From, short FromOffset, long To, short ToOffset, string Measured, string Details);
 
     private static async Task<IResult> HandleAsync(
-        Guid sourceId, Request request, HttpContext http, CurrentUser user, Database database, TimeProvider clock, CancellationToken ct)
+        Guid sourceId, Request request, CurrentUser user, Database database, KnownSources sources, TimeProvider clock, CancellationToken ct)
     {
         var rejected = new List<ProblemItem>();
         var good = new Dictionary<(string, string, long, long), Checked>();
@@ -44,8 +44,12 @@ public static class RecordEvents
             good[(one.Kind, one.Type, one.From, one.To)] = one;
         }
 
+        if (await sources.FindAsync(user, sourceId, ct) is not { } source) return Sources.NotFound(sourceId);
+        source.Require(Access.Write);
+        user = source.As(user);
         await using var db = await database.BeginAsync(user, ct);
-        if (await db.ScalarAsync<int?>("select version from sources where source_id = @sourceId for key share", new { sourceId }) is null)
+        // Whoever may only write to it cannot hold the row; the foreign key then does.
+        if (!source.IsShared && await db.ScalarAsync<int?>("select version from sources where source_id = @sourceId for key share", new { sourceId }) is null)
             return Sources.NotFound(sourceId);
         var all = good.Values.ToArray();
         var written = await db.QueryAsync<bool>(
@@ -70,6 +74,7 @@ public static class RecordEvents
                 fromOffsets = all.Select(one => one.FromOffset).ToArray(), toOffsets = all.Select(one => one.ToOffset).ToArray(),
                 measured = all.Select(one => one.Measured).ToArray(), details = all.Select(one => one.Details).ToArray(),
             });
+        if (source.IsShared && written.Count > 0) await AccessLog.NoteAsync(db, user, sourceId, "write", written.Count);
         await db.CommitAsync();
         var stored = written.Count(isNew => isNew);
         return TypedResults.Ok(new RecordReadings.Response(stored, unchanged + all.Length - written.Count, written.Count - stored, rejected));

@@ -122,16 +122,17 @@ internal static class BucketQuery
     private const string OfHours = Begin + ScanHours + PiecesOfReadings + FirstAndLast;
     private const string OfDays = Begin + ScanDays + PiecesOfReadings + PiecesOfHours + FirstAndLast;
 
-    public static void Ask(UserBatch batch, BucketPlan plan, int seriesId, short slot)
+    public static void Ask(UserBatch batch, BucketPlan plan, int seriesId, short slot, bool fromReadings = false)
     {
+        var grain = fromReadings ? Grain.Reading : plan.Grain;
         var parameters = new List<NpgsqlParameter>
         {
             Sql.Value(seriesId), Sql.Value(slot), Sql.Times([.. plan.Starts, plan.End]), Sql.Time(plan.Starts[0]), Sql.Time(plan.End),
         };
-        if (plan.Grain != Grain.Reading)
+        if (grain != Grain.Reading)
             parameters.AddRange([Sql.Time(plan.ScanFrom), Sql.Time(plan.ScanTo), Sql.Value(plan.IsAligned), .. Pieces(plan.Readings)]);
-        if (plan.Grain == Grain.Day) parameters.AddRange(Pieces(plan.Hours));
-        batch.Add(plan.Grain switch { Grain.Reading => OfReadings, Grain.Hour => OfHours, _ => OfDays }, [.. parameters]);
+        if (grain == Grain.Day) parameters.AddRange(Pieces(plan.Hours));
+        batch.Add(grain switch { Grain.Reading => OfReadings, Grain.Hour => OfHours, _ => OfDays }, [.. parameters]);
     }
 
     public static async Task<Bucket[]> FillAsync(NpgsqlDataReader reader, BucketPlan plan, CancellationToken ct)

@@ -29,9 +29,11 @@ public static class DeleteReadings
         Database database, CurrentUser user, KnownSources sources, Guid sourceId, string[]? names, long? from, long? to, CancellationToken ct) =>
         sources.WriteAsync(user, sourceId, async source =>
         {
-            await using var db = await database.BeginAsync(user, ct);
+            var metrics = source.Select(names);
+            source.RequireWrite(metrics.Select(metric => metric.SeriesId));
+            await using var db = await database.BeginAsync(source.As(user), ct);
             long total = 0;
-            foreach (var series in source.Select(names).GroupBy(metric => metric.SeriesId).OrderBy(group => group.Key))
+            foreach (var series in metrics.GroupBy(metric => metric.SeriesId).OrderBy(group => group.Key))
             {
                 var deleted = await db.ScalarAsync<int>(
                     "select delete_readings(@Key, @SourceId, @Version, @slots, @from, @to)",
@@ -43,8 +45,9 @@ public static class DeleteReadings
                 total += deleted;
                 if (deleted == 0) continue;
                 foreach (var metric in series)
-                    await db.PublishAsync(new ReadingsDeleted(user.Id, source.SourceId, metric.Name, Time(from), Time(to), deleted));
+                    await db.PublishAsync(new ReadingsDeleted(source.Owner ?? user.Id, source.SourceId, metric.Name, Time(from), Time(to), deleted));
             }
+            if (source.IsShared && total > 0) await AccessLog.NoteAsync(db, source.As(user), sourceId, "delete", (int)Math.Min(total, int.MaxValue));
             await db.CommitAsync();
             return new Response(total);
         }, ct);

@@ -28,13 +28,13 @@ public static class GetBuckets
         var source = await sources.FindAsync(user, sourceId, ct);
         if (source is null) return Sources.NotFound(sourceId);
         var one = Choose(source, metric);
-        var since = Between.Parse(from, "from") ?? await FirstAsync(database, user, [one], bucket, clock, ct);
+        var since = Between.Parse(from, "from") ?? await FirstAsync(database, source.As(user), [one], bucket, clock, ct);
         var buckets = await sources.ReadAsync(user, sourceId,
             (batch, now) =>
             {
                 var zone = Zones.Find(time_zone ?? now.TimeZone ?? "UTC", "/time_zone");
                 asked = new(Plan(bucket, zone, since, to, clock), Choose(now, metric));
-                BucketQuery.Ask(batch, asked.Plan, asked.Metric.SeriesId, asked.Metric.Slot);
+                BucketQuery.Ask(batch, asked.Plan, asked.Metric.SeriesId, asked.Metric.Slot, fromReadings: now.IsWindow);
             },
             (reader, _) => BucketQuery.FillAsync(reader, asked!.Plan, ct), ct);
         if (buckets is null) return Sources.NotFound(sourceId);

@@ -56,11 +56,16 @@ public static class GetLatest
         [FromQuery] string[]? metric = null)
     {
         Metric[] metrics = [];
+        var asked = user;
         var latest = await sources.ReadAsync(user, sourceId,
-            (batch, source) => Ask(batch, Lately, metrics = source.Select(metric), clock),
+            (batch, source) =>
+            {
+                asked = source.As(user);
+                Ask(batch, Lately, metrics = source.Select(metric), clock);
+            },
             async (reader, _) => await FillAsync(reader, new LatestValue?[metrics.Length], ct), ct);
         if (latest is null) return Sources.NotFound(sourceId);
-        await CompleteAsync(database, user, metrics, latest, clock, ct);
+        await CompleteAsync(database, asked, metrics, latest, clock, ct);
 
         await using var json = Answer.Begin(http);
         json.WriteStartObject();

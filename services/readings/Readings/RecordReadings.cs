@@ -51,7 +51,8 @@ public static class RecordReadings
         var all = given.Series.Where(rows => rows.Count > 0).ToArray();
         if (all.Length == 0) return Summary(outcomes, given.Rejected);
 
-        await using var batch = database.Batch(user);
+        source.RequireWrite(all.Select(rows => rows.SeriesId));
+        await using var batch = database.Batch(source.As(user));
         foreach (var rows in all)
         {
             rows.Normalise(outcomes);
@@ -65,6 +66,9 @@ public static class RecordReadings
                 Sql.Value(EventId.Next()), Sql.Value(rows.Metrics.Select(metric => metric.Name).ToArray()), Sql.Text(rows.Metrics[0].Type),
                 Sql.Text(Activity.Current?.Id));
         }
+
+        // Behind the others: its result is nobody's to read.
+        if (source.IsShared) AccessLog.Note(batch, source.As(user), source.SourceId, "write", all.Sum(rows => rows.Count));
 
         await using (var reader = await batch.ExecuteReaderAsync(ct))
         {

@@ -18,8 +18,10 @@ internal sealed record SeriesOfType(SeriesType Type, TypedSeries[] Series)
 
     public Converter ConverterOf(int series) => Unit.Parse(Series[series].Unit).To(Unit.Parse(Type.Unit), Type.Substance);
 
-    public static Task<IReadOnlyList<TypedSeries>> ListAsync(Database database, CurrentUser user, string? type, CancellationToken ct) =>
-        database.ReadAsync<TypedSeries>(user,
+    public static async Task<IReadOnlyList<TypedSeries>> ListAsync(Database database, CurrentUser user, string? type, CancellationToken ct)
+    {
+        if (user.Owner is not null) await AccessLog.NoteAsync(database, user, null, "read", ct);
+        return await database.ReadAsync<TypedSeries>(user,
             """
             select m.source_id, s.name as source, s.time_zone, m.metric, m.series_id, m.slot, m.unit, m.type_code as type,
                    t.unit as type_unit, t.aggregation
@@ -30,6 +32,7 @@ internal sealed record SeriesOfType(SeriesType Type, TypedSeries[] Series)
             order by m.source_id, m.position, m.metric
             limit 2000
             """, new { type }, ct);
+    }
 
     public static async Task<SeriesOfType> FindAsync(Database database, CurrentUser user, string? type, CancellationToken ct)
     {

@@ -18,7 +18,7 @@ public static class DeleteSource
         await EraseAsync(db, sourceId);
         await db.PublishAsync(new SourceDeleted(user.Id, sourceId));
         await db.CommitAsync();
-        known.Forget(user.Id, sourceId);
+        known.Forget(user, sourceId);
         return TypedResults.NoContent();
     }
 

@@ -9,12 +9,39 @@ namespace OpenReadings.Readings;
 /// <summary>One named value of a source, and where it is stored.</summary>
 internal sealed record Metric(string Name, int SeriesId, short Slot, string Unit, string? Type, string? Group)
 {
+    /// <summary>What the person may do with its series.</summary>
+    public Access Access { get; init; } = Access.Admin;
+
     public byte[] Utf8 { get; } = Encoding.UTF8.GetBytes(Name);
 }
 
 /// <summary>What writing and reading need to know of a source.</summary>
-internal sealed record KnownSource(Guid SourceId, int Version, string? TimeZone, Metric[] Metrics)
+internal sealed record KnownSource(Guid SourceId, int Version, string? TimeZone, Metric[] Metrics, Guid? Owner, Access Access, string? Role)
 {
+    /// <summary>Somebody else's.</summary>
+    public bool IsShared => Owner is not null;
+
+    /// <summary>The person, asking for the rows of whose source it is.</summary>
+    public CurrentUser As(CurrentUser user) => user with { Owner = Owner, Role = Role };
+
+    /// <summary>Only a window of its time is open: what was counted beforehand may reach out of it.</summary>
+    public bool IsWindow => Role is not null;
+
+    /// <summary>403 for whoever may see the source and not do this with it.</summary>
+    public void Require(Access access)
+    {
+        if (Access < access) throw Refused(access);
+    }
+
+    /// <summary>403 where one of the series is shared for looking only.</summary>
+    public void RequireWrite(IEnumerable<int> series)
+    {
+        if (IsShared && series.Any(one => Array.Exists(Metrics, metric => metric.SeriesId == one && metric.Access < Access.Write))) throw Refused(Access.Write);
+    }
+
+    private static ProblemException Refused(Access access) => new(403, "access-too-low",
+        $"This was shared with you for less than that: it needs the access '{access.ToText()}'.");
+
     public Metric? Find(string name) => Array.Find(Metrics, metric => metric.Name == name);
 
     /// <summary>The metrics asked for, in the source's order; all of them when none is named.</summary>
@@ -34,31 +61,84 @@ internal sealed record KnownSource(Guid SourceId, int Version, string? TimeZone,
 /// </summary>
 internal sealed class KnownSources(Database database) : IDisposable
 {
+    private const string Guest = "readings_guest";
     private const int Attempts = 4;
-    private static readonly TimeSpan Life = TimeSpan.FromSeconds(30);
+    // What is closed is closed at once; what is opened further shows a moment later.
+    private static readonly TimeSpan Life = TimeSpan.FromSeconds(30), SharedLife = TimeSpan.FromSeconds(2);
     private readonly MemoryCache cache = new(new MemoryCacheOptions { SizeLimit = 20_000 });
 
-    /// <summary>The person's source, or null where the person has none of that id.</summary>
+    /// <summary>
+    /// The person's source of that id, or else the one of somebody who shares it with them; null where there is neither.
+    /// <c>?owner=</c> says whose is meant.
+    /// </summary>
     public async ValueTask<KnownSource?> FindAsync(CurrentUser user, Guid sourceId, CancellationToken ct)
     {
-        if (cache.TryGetValue((user.Id, sourceId), out KnownSource? known)) return known;
+        if (cache.TryGetValue((user.Id, user.Owner, sourceId), out KnownSource? known)) return known;
+        known = user.Owner is null
+            ? await LoadAsync(user, sourceId, ct) ?? await SharedAsync(user, sourceId, ct)
+            : await SharedAsync(user, sourceId, ct);
+        if (known is not null) cache.Set((user.Id, user.Owner, sourceId), known, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = known.IsShared ? SharedLife : Life });
+        return known;
+    }
+
+    private async Task<KnownSource?> SharedAsync(CurrentUser user, Guid sourceId, CancellationToken ct)
+    {
+        var shared = await GrantedAsync(user, sourceId, ct);
+        if (shared.Count == 0 && user.Owner is { } owner && await IsPublicAsync(user with { Owner = null }, owner, sourceId, ct)) shared = await GrantedAsync(user, sourceId, ct);
+        // Of part of its time there is no more than a look. Whoever has more of the source, has that.
+        var role = shared.Count > 0 ? null : Guest;
+        if (role is not null) shared = await WindowsAsync(user, sourceId, ct);
+        if (shared.Count == 0) return null;
+        if (shared.Count > 1)
+            throw new ProblemException(409, "owner-required", "Several people share a source of this id with you: say whose you mean with 'owner'.");
+        return await LoadAsync(user with { Owner = shared[0].OwnerId, Role = role }, sourceId, ct, (Access)shared[0].Access);
+    }
+
+    private Task<IReadOnlyList<SharedRow>> GrantedAsync(CurrentUser user, Guid sourceId, CancellationToken ct) =>
+        database.ReadAsync<SharedRow>(user,
+            """
+            select owner_id, max(access) as access from source_access
+            where source_id = @sourceId and (@Owner::uuid is null or owner_id = @Owner) and expires_at > now()
+            group by owner_id
+            limit 2
+            """, new { sourceId, user.Owner }, ct);
+
+    private Task<IReadOnlyList<SharedRow>> WindowsAsync(CurrentUser user, Guid sourceId, CancellationToken ct) =>
+        database.ReadAsync<SharedRow>(user,
+            """
+            select distinct owner_id, 1::int2 as access from series_windows
+            where source_id = @sourceId and (@Owner::uuid is null or owner_id = @Owner) and expires_at > now()
+            limit 2
+            """, new { sourceId, user.Owner }, ct);
+
+    // What is public is opened to whoever says whose source they mean.
+    private async Task<bool> IsPublicAsync(CurrentUser user, Guid owner, Guid sourceId, CancellationToken ct)
+    {
+        await using var db = await database.BeginAsync(user, ct);
+        var isOpen = await db.ScalarAsync<bool>("select look_at_public(@owner, @sourceId)", new { owner, sourceId });
+        await db.CommitAsync();
+        return isOpen;
+    }
+
+    private async Task<KnownSource?> LoadAsync(CurrentUser user, Guid sourceId, CancellationToken ct, Access access = Access.Admin)
+    {
         var rows = await database.ReadAsync<Row>(user,
             """
-            select s.version, s.time_zone, m.metric, m.series_id, m.slot, m.unit, m.type_code, g.group_name
+            select s.version, s.time_zone, m.metric, m.series_id, m.slot, m.unit, m.type_code, g.group_name,
+                   case when @isShared then (select max(a.access) from series_access a where a.series_id = m.series_id and a.expires_at > now()) else 3 end as access
             from sources s
             left join metrics m using (user_id, source_id)
             left join series g using (series_id)
             where s.source_id = @sourceId
             order by m.position, m.metric
-            """, new { sourceId }, ct);
+            """, new { sourceId, isShared = user.Owner is not null }, ct);
         if (rows.Count == 0) return null;
-        known = new KnownSource(sourceId, rows[0].Version, rows[0].TimeZone, [.. rows.Where(row => row.Metric is not null)
-            .Select(row => new Metric(row.Metric!, row.SeriesId!.Value, row.Slot!.Value, row.Unit!, row.TypeCode, row.GroupName))]);
-        cache.Set((user.Id, sourceId), known, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = Life });
-        return known;
+        return new KnownSource(sourceId, rows[0].Version, rows[0].TimeZone, [.. rows.Where(row => row.Metric is not null)
+            .Select(row => new Metric(row.Metric!, row.SeriesId!.Value, row.Slot!.Value, row.Unit!, row.TypeCode, row.GroupName) { Access = (Access)(row.Access ?? 0) })],
+            user.Owner, access, user.Role);
     }
 
-    public void Forget(Guid userId, Guid sourceId) => cache.Remove((userId, sourceId));
+    public void Forget(CurrentUser user, Guid sourceId) => cache.Remove((user.Id, user.Owner, sourceId));
 
     /// <summary>
     /// Runs a query that trusts what is known of the source. Null where the person has no such source. The version travels
@@ -70,16 +150,17 @@ internal sealed class KnownSources(Database database) : IDisposable
     {
         for (var attempt = 1; await FindAsync(user, sourceId, ct) is { } known; attempt++)
         {
-            await using var batch = database.Batch(user);
+            await using var batch = database.Batch(known.As(user));
             batch.Add("select version from sources where source_id = $1", new NpgsqlParameter<Guid> { TypedValue = sourceId });
             add(batch, known);
+            if (known.IsShared) AccessLog.Note(batch, known.As(user), sourceId, "read");
             await using var reader = await batch.ExecuteReaderAsync(ct);
             if (await reader.ReadAsync(ct) && reader.GetInt32(0) == known.Version)
             {
                 await reader.NextResultAsync(ct);
                 return await read(reader, known);
             }
-            Forget(user.Id, sourceId);
+            Forget(user, sourceId);
             if (attempt == Attempts) throw new ProblemException(503, "temporarily-unavailable", "The source is being changed. Try again.");
         }
         return null;
@@ -93,6 +174,13 @@ internal sealed class KnownSources(Database database) : IDisposable
     {
         for (var attempt = 1; await FindAsync(user, sourceId, ct) is { } known; attempt++)
         {
+            // What may be written is not a matter of memory: a row that may be read and not deleted would be passed over in silence.
+            if (known.IsShared && attempt == 1)
+            {
+                Forget(user, sourceId);
+                if (await FindAsync(user, sourceId, ct) is not { } fresh) return null;
+                known = fresh;
+            }
             try
             {
                 return await write(known);
@@ -100,7 +188,7 @@ internal sealed class KnownSources(Database database) : IDisposable
             catch (PostgresException e) when (attempt < Attempts
                 && (e.ConstraintName == "source_version" || e.SqlState == PostgresErrorCodes.InsufficientPrivilege))
             {
-                Forget(user.Id, sourceId);
+                Forget(user, sourceId);
             }
         }
         return null;
@@ -108,8 +196,9 @@ internal sealed class KnownSources(Database database) : IDisposable
 
     public void Dispose() => cache.Dispose();
 
+    private sealed record SharedRow(Guid OwnerId, short Access);
     private sealed record Row(
-        int Version, string? TimeZone, string? Metric, int? SeriesId, short? Slot, string? Unit, string? TypeCode, string? GroupName);
+        int Version, string? TimeZone, string? Metric, int? SeriesId, short? Slot, string? Unit, string? TypeCode, string? GroupName, int? Access);
 }
 
 /// <summary>Parameters of hot statements: typed, so that nothing is boxed and no type is looked up.</summary>

@@ -20,6 +20,9 @@ public static class PatchSource
     {
         if (http.Request.Headers.IfMatch.Count == 0)
             return Problems.Of(428, "precondition-required", "Send If-Match with the ETag of the source that you read.");
+        if (await known.FindAsync(user, sourceId, ct) is not { } there) return Sources.NotFound(sourceId);
+        there.Require(Access.Admin);
+        user = there.As(user);
         var rows = await database.ReadAsync<Sources.Row>(user, Sources.Select, new { sourceId, after = (Guid?)null, limit = 1 }, ct);
         if (rows.Count == 0) return Sources.NotFound(sourceId);
         Sources.Require(http, rows[0].Version);

@@ -13,6 +13,9 @@ public static class PutMetric
     private static async Task<IResult> HandleAsync(
         Guid sourceId, string metric, MetricSpec spec, HttpContext http, CurrentUser user, Database database, KnownSources known, CancellationToken ct)
     {
+        if (await known.FindAsync(user, sourceId, ct) is not { } there) return Sources.NotFound(sourceId);
+        there.Require(Access.Admin);
+        user = there.As(user);
         await using var db = await database.BeginAsync(user, ct);
         var kind = await db.ScalarAsync<string?>("select kind from sources where source_id = @sourceId for update", new { sourceId });
         if (kind is null) return Sources.NotFound(sourceId);
@@ -22,11 +25,12 @@ public static class PutMetric
         if (await MetricPlan.ApplyAsync(db, sourceId, wanted, all: false))
         {
             await Sources.TouchAsync(db, sourceId);
-            await db.PublishAsync(new SourceUpdated(user.Id, sourceId, kind, [.. before.Keys.Union([metric])]));
+            await db.PublishAsync(new SourceUpdated(user.OwnerId, sourceId, kind, [.. before.Keys.Union([metric])]));
+            if (there.IsShared) await AccessLog.NoteAsync(db, user, sourceId, "admin");
         }
         var after = (await Sources.FindAsync(db, sourceId))!;
         await db.CommitAsync();
-        known.Forget(user.Id, sourceId);
+        known.Forget(user, sourceId);
         http.Response.Headers.ETag = Sources.ETag(after.Version);
         var answer = after.ToSource().Metrics[metric];
         return before.ContainsKey(metric)

@@ -85,27 +85,23 @@ internal static class Sources
         await using var db = await database.BeginAsync(user, ct);
         var metrics = await Metrics.CheckAsync(db, wanted.Metrics!);
         // The row is there and held after this statement, whoever else is making it at this moment.
-        var created = await InsertAsync(db, sourceId, wanted);
+        var created = user.Owner is null && await InsertAsync(db, sourceId, wanted);
         if (created && await db.ScalarAsync<int>("select count(*)::int from sources") > Most)
             throw new ProblemException(403, "too-many-sources", $"A person has at most {Most} sources. Delete one, or add metrics to one that is there.");
-        var version = await db.ScalarAsync<int>("select version from sources where source_id = @sourceId for update", new { sourceId });
+        if (await db.ScalarAsync<int?>("select version from sources where source_id = @sourceId for update", new { sourceId }) is not { } version)
+            return NotFound(sourceId);
         Require(http, created ? null : version);
         var changed = await MetricPlan.ApplyAsync(db, sourceId, metrics, all: true);
-        changed |= !created && await db.ExecuteAsync(
-            """
-            update sources
-            set name = @Name, kind = @Kind, time_zone = @TimeZone, location = @Location, description = @Description, is_public = @IsPublic
-            where source_id = @sourceId and (name, kind, time_zone, location, description, is_public)
-                is distinct from (@Name, @Kind, @TimeZone, @Location, @Description, @IsPublic)
-            """, Arguments(sourceId, wanted)) == 1;
+        changed |= !created && await UpdateAsync(db, sourceId, wanted);
         if (changed && !created) await TouchAsync(db, sourceId);
 
         var names = metrics.Select(metric => metric.Name).ToList();
         if (created) await db.PublishAsync(new SourceCreated(user.Id, sourceId, wanted.Kind!, names));
-        else if (changed) await db.PublishAsync(new SourceUpdated(user.Id, sourceId, wanted.Kind!, names));
+        else if (changed) await db.PublishAsync(new SourceUpdated(user.OwnerId, sourceId, wanted.Kind!, names));
+        if (changed && user.Owner is not null) await AccessLog.NoteAsync(db, user, sourceId, "admin");
         var row = (await FindAsync(db, sourceId))!;
         await db.CommitAsync();
-        known.Forget(user.Id, sourceId);
+        known.Forget(user, sourceId);
         http.Response.Headers.ETag = ETag(row.Version);
         return created ? TypedResults.Created($"/readings/v1/sources/{sourceId}", row.ToSource()) : TypedResults.Ok(row.ToSource());
     }
@@ -139,6 +135,24 @@ internal static class Sources
         catch (PostgresException e) when (e.ConstraintName == "user_departed")
         {
             throw new ProblemException(404, "account-deleted", "This account was deleted.");
+        }
+    }
+
+    private static async Task<bool> UpdateAsync(UserTransaction db, Guid sourceId, SourceRequest wanted)
+    {
+        try
+        {
+            return await db.ExecuteAsync(
+                """
+                update sources
+                set name = @Name, kind = @Kind, time_zone = @TimeZone, location = @Location, description = @Description, is_public = @IsPublic
+                where source_id = @sourceId and (name, kind, time_zone, location, description, is_public)
+                    is distinct from (@Name, @Kind, @TimeZone, @Location, @Description, @IsPublic)
+                """, Arguments(sourceId, wanted)) == 1;
+        }
+        catch (PostgresException e) when (e.ConstraintName == "owner_decides_public")
+        {
+            throw new ProblemException(403, "owner-decides-public", "Whether everybody may see a source is for its owner to say.");
         }
     }
 

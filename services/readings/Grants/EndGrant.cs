@@ -1,0 +1,27 @@
+using OpenReadings.Chassis;
+using OpenReadings.Events;
+
+namespace OpenReadings.Readings;
+
+/// <summary>
+/// Revokes a grant as the one who gave it, or leaves it as the one who has it. What was granted on by it ends with it. It
+/// opens nothing any more once this is answered; a second time changes nothing.
+/// </summary>
+public static class EndGrant
+{
+    public static void Map(IEndpointRouteBuilder routes) => routes.MapDelete("/grants/{grantId:guid}", HandleAsync).RequireLogin()
+        .WithName("EndGrant").WithSummary("Revoke a grant that you gave, or leave one that you have").Produces(204);
+
+    private static async Task<IResult> HandleAsync(Guid grantId, CurrentUser user, Database database, CancellationToken ct) =>
+        await EndAsync(grantId, null, user, database, ct) ? TypedResults.NoContent() : Grants.NotFound(grantId);
+
+    internal static async Task<bool> EndAsync(Guid grantId, byte[]? hash, CurrentUser user, Database database, CancellationToken ct)
+    {
+        await using var db = await database.BeginAsync(user, ct);
+        var before = await Grants.FindAsync(db, grantId);
+        if (await db.ScalarAsync<string?>("select end_grant(@grantId, @hash)", new { grantId, hash }) is null) return false;
+        if (before is { State: "accepted", Grantee: { } grantee }) await db.PublishAsync(new GrantRevoked(before.Owner, grantId, grantee, user.Id));
+        await db.CommitAsync();
+        return true;
+    }
+}
