@@ -332,6 +332,13 @@ CREATE PROCEDURE public.forget_old_mail()
     delete from public.invitations where expires_at < now() - interval '90 days';
 $$;
 
+CREATE PROCEDURE public.forget_old_pairing_codes()
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    delete from public.pairing_codes where expires_at < now();
+$$;
+
 CREATE PROCEDURE public.forget_old_passkey_challenges()
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -547,6 +554,15 @@ CREATE FUNCTION public.take_mail(most integer) RETURNS TABLE(user_id uuid, mail_
     returning m.user_id, m.mail_id, m.kind, m.to_address, m.details::text, m.attempts, m.created_at < now() - interval '1 day';
 $$;
 
+CREATE FUNCTION public.take_pairing_code(presented_hash bytea, client uuid) RETURNS TABLE(person uuid, scope text, authenticated_at timestamp with time zone)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    delete from public.pairing_codes p
+    where p.code_hash = presented_hash and p.client_id = client and p.expires_at > now()
+    returning p.user_id, p.scope, p.authenticated_at;
+$$;
+
 CREATE FUNCTION public.take_passkey_challenge(hash bytea) RETURNS text
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -566,6 +582,7 @@ CREATE TABLE public.api_keys (
     expires_at timestamp with time zone,
     last_used_at timestamp with time zone,
     ended_at timestamp with time zone,
+    own_id uuid,
     CONSTRAINT api_keys_hash_check CHECK ((length(hash) = 32)),
     CONSTRAINT api_keys_key_id_check CHECK ((key_id ~ '^[0-9A-Za-z]{12}$'::text)),
     CONSTRAINT api_keys_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 100)))
@@ -761,6 +778,18 @@ CREATE TABLE public.outbox_parked (
     parked_at timestamp with time zone DEFAULT now() NOT NULL,
     reason text NOT NULL
 );
+
+CREATE TABLE public.pairing_codes (
+    user_id uuid DEFAULT public.app_user_id() NOT NULL,
+    code_hash bytea NOT NULL,
+    client_id uuid NOT NULL,
+    scope text NOT NULL,
+    authenticated_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone DEFAULT (now() + '00:10:00'::interval) NOT NULL,
+    CONSTRAINT pairing_codes_code_hash_check CHECK ((length(code_hash) = 32))
+);
+
+ALTER TABLE ONLY public.pairing_codes FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE public.passkey_challenges (
     challenge_hash bytea NOT NULL,
@@ -986,6 +1015,12 @@ ALTER TABLE ONLY public.outbox_parked
 ALTER TABLE ONLY public.outbox
     ADD CONSTRAINT outbox_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.pairing_codes
+    ADD CONSTRAINT pairing_codes_code_hash_key UNIQUE (code_hash);
+
+ALTER TABLE ONLY public.pairing_codes
+    ADD CONSTRAINT pairing_codes_pkey PRIMARY KEY (user_id, code_hash);
+
 ALTER TABLE ONLY public.passkey_challenges
     ADD CONSTRAINT passkey_challenges_pkey PRIMARY KEY (challenge_hash);
 
@@ -1104,6 +1139,9 @@ ALTER TABLE ONLY public.mail_outbox
 ALTER TABLE ONLY public.mail_tokens
     ADD CONSTRAINT mail_tokens_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.pairing_codes
+    ADD CONSTRAINT pairing_codes_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.passkey_challenges
     ADD CONSTRAINT passkey_challenges_asked_by_fkey FOREIGN KEY (asked_by) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
 
@@ -1188,6 +1226,8 @@ CREATE POLICY own_rows ON public.mail_outbox USING ((user_id = ( SELECT public.a
 
 CREATE POLICY own_rows ON public.mail_tokens USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
+CREATE POLICY own_rows ON public.pairing_codes USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
 CREATE POLICY own_rows ON public.passkeys USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.passwords USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
@@ -1201,6 +1241,8 @@ CREATE POLICY own_rows ON public.refresh_tokens USING ((user_id = ( SELECT publi
 CREATE POLICY own_rows ON public.roles USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.totp USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
+ALTER TABLE public.pairing_codes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.passkeys ENABLE ROW LEVEL SECURITY;
 
@@ -1307,6 +1349,9 @@ GRANT ALL ON FUNCTION public.forget_old_logins(most integer) TO identity_app;
 REVOKE ALL ON PROCEDURE public.forget_old_mail() FROM PUBLIC;
 GRANT ALL ON PROCEDURE public.forget_old_mail() TO identity_app;
 
+REVOKE ALL ON PROCEDURE public.forget_old_pairing_codes() FROM PUBLIC;
+GRANT ALL ON PROCEDURE public.forget_old_pairing_codes() TO identity_app;
+
 REVOKE ALL ON PROCEDURE public.forget_old_passkey_challenges() FROM PUBLIC;
 GRANT ALL ON PROCEDURE public.forget_old_passkey_challenges() TO identity_app;
 
@@ -1354,6 +1399,9 @@ GRANT ALL ON FUNCTION public.take_invitation(presented_hash bytea) TO identity_a
 
 REVOKE ALL ON FUNCTION public.take_mail(most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.take_mail(most integer) TO identity_app;
+
+REVOKE ALL ON FUNCTION public.take_pairing_code(presented_hash bytea, client uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.take_pairing_code(presented_hash bytea, client uuid) TO identity_app;
 
 REVOKE ALL ON FUNCTION public.take_passkey_challenge(hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.take_passkey_challenge(hash bytea) TO identity_app;
@@ -1410,6 +1458,9 @@ GRANT SELECT ON TABLE public.outbox TO identity_backup;
 
 GRANT INSERT ON TABLE public.outbox_parked TO identity_relay;
 GRANT SELECT ON TABLE public.outbox_parked TO identity_backup;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.pairing_codes TO identity_app;
+GRANT SELECT ON TABLE public.pairing_codes TO identity_backup;
 
 GRANT SELECT ON TABLE public.passkey_challenges TO identity_backup;
 

@@ -58,7 +58,7 @@ END
 walk() { say "" "A walk, to copy and paste here (or ./dev demo, which does just this):" ""; walk_text | sed 's/^/    /'; links; }
 links() {
   say "" "Interfaces: $edge/identity/docs · $edge/readings/docs · $edge/catalog/docs · $edge/sync/docs" \
-    "RabbitMQ: http://127.0.0.1:$((port[broker] + 10000)) (admin, password in .dev/secrets/passwords/broker_admin) · PostgreSQL: ./dev psql readings"
+    "RabbitMQ: http://127.0.0.1:$((port[broker] + 10000)) (admin, password in .dev/secrets/passwords/broker_admin) · PostgreSQL: ./dev psql readings · Mails: .dev/mail"
 }
 
 # What has to come out of each block of the walk, in its order, as a pattern.

@@ -13,10 +13,11 @@ namespace OpenReadings.Chassis;
 /// </summary>
 public sealed class Revocations(HttpClient identity, Uri address, TimeProvider clock, ILogger<Revocations> log) : BackgroundService
 {
+    private const int WorthSaying = 10;
     private static readonly TimeSpan Again = TimeSpan.FromMilliseconds(500), Patience = TimeSpan.FromSeconds(2), Kept = TimeSpan.FromHours(1);
     private readonly ConcurrentDictionary<Guid, (DateTimeOffset IssuedUntil, DateTimeOffset KnownSince)> marks = [];
     private string next = "0";
-    private bool isAway;
+    private int failures;
 
     /// <param name="Mark">First 16 bytes of the SHA-256 of <c>login &lt;id&gt;</c> or <c>person &lt;id&gt;</c>, base64.</param>
     /// <param name="IssuedUntil">Tokens issued until then are refused; null for all.</param>
@@ -47,7 +48,7 @@ public sealed class Revocations(HttpClient identity, Uri address, TimeProvider c
         while (await timer.WaitForNextTickAsync(stoppingToken)) await AskAsync(stoppingToken);
     }
 
-    /// <summary>Asks once. Fails quietly but for the first time in a row: the next is half a second away.</summary>
+    /// <summary>Asks once. Fails quietly, but for five seconds in a row: the next is half a second away.</summary>
     public async Task AskAsync(CancellationToken ct)
     {
         try
@@ -64,13 +65,12 @@ public sealed class Revocations(HttpClient identity, Uri address, TimeProvider c
             foreach (var (mark, (_, since)) in marks)
                 if (now - since > Kept) marks.TryRemove(mark, out _);
             next = answer.Next;
-            if (isAway) log.LogInformation("Revoked tokens are known again");
-            isAway = false;
+            if (failures >= WorthSaying) log.LogInformation("Revoked tokens are known again");
+            failures = 0;
         }
         catch (Exception e) when (!ct.IsCancellationRequested)
         {
-            if (!isAway) log.LogWarning("Which tokens were revoked cannot be asked: the last answer stays good. {Reason}", e.Message);
-            isAway = true;
+            if (++failures == WorthSaying) log.LogWarning("Which tokens were revoked cannot be asked: the last answer stays good. {Reason}", e.Message);
         }
     }
 }

@@ -106,6 +106,7 @@ MakeApplication.Map(people);
 ListApplications.Map(people);
 ChangeApplication.Map(people);
 EndApplication.Map(people);
+Pair.Map(people);
 ListConsents.Map(people);
 RemoveConsent.Map(people);
 DeleteAccount.Map(people);

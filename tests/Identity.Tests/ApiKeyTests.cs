@@ -102,6 +102,27 @@ public sealed class ApiKeyTests(IdentityService service)
     }
 
     [Fact]
+    public async Task A_key_can_act_as_itself_and_is_forgotten_with_what_it_stored_when_it_ends()
+    {
+        var ada = await Person.SignedInAsync(service);
+        var made = await MadeAsync(ada, new { name = "Scale", scopes = new[] { "readings:write" }, acts_as_itself = true });
+        var ownId = made.GetProperty("own_id").GetGuid();
+        Assert.NotEqual(ada.AccountId, ownId);
+        Assert.Equal((true, ownId), ((await IntrospectAsync(made.GetProperty("key").GetString()!)).Active, (await IntrospectAsync(made.GetProperty("key").GetString()!)).Sub));
+        using var rotated = await ada.Http.PostAsJsonAsync($"/identity/v1/me/api-keys/{made.GetProperty("key_id").GetString()}/rotate", new { overlap_seconds = 60 }, Ct);
+        var next = await rotated.JsonAsync();
+        Assert.Equal(ownId, next.GetProperty("own_id").GetGuid());
+        async Task<int> ForgottenAsync() => (await service.SqlAsync<int>("select count(*)::int from kept.events where event_type = 'account.deleted.v1' and subject = @ownId::text", new { ownId })).Single();
+        (await ada.Http.DeleteAsync($"/identity/v1/me/api-keys/{made.GetProperty("key_id").GetString()}", Ct)).EnsureSuccessStatusCode();
+        Assert.Equal(0, await ForgottenAsync());
+        (await ada.Http.DeleteAsync($"/identity/v1/me/api-keys/{next.GetProperty("key_id").GetString()}", Ct)).EnsureSuccessStatusCode();
+        Assert.Equal(1, await ForgottenAsync());
+        var orphan = (await MadeAsync(ada, new { name = "Scale", scopes = new[] { "readings:write" }, acts_as_itself = true })).GetProperty("own_id").GetGuid();
+        Assert.Equal(NoContent, (await ada.DeleteAccountAsync(ada.Password)).StatusCode);
+        Assert.Single(await service.SqlAsync<string>("select subject from kept.events where event_type = 'account.deleted.v1' and subject = @orphan::text", new { orphan }));
+    }
+
+    [Fact]
     public async Task A_key_cannot_change_who_its_person_is()
     {
         var ada = await Person.SignedInAsync(service);

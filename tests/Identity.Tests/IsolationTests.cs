@@ -50,7 +50,7 @@ public sealed class IsolationTests(IdentityService service)
     {
         var readable = await service.SqlAsync<string>(
             """
-            select t from unnest(array['passwords', 'refresh_tokens', 'signing_keys', 'audit', 'api_keys', 'application_secrets', 'browser_sessions', 'authorization_codes', 'device_requests', 'revocations', 'mail_outbox', 'mail_tokens', 'invitations', 'reset_requests',
+            select t from unnest(array['passwords', 'refresh_tokens', 'signing_keys', 'audit', 'api_keys', 'application_secrets', 'browser_sessions', 'authorization_codes', 'device_requests', 'revocations', 'mail_outbox', 'mail_tokens', 'invitations', 'reset_requests', 'pairing_codes',
                 'totp', 'recovery_codes', 'code_tries', 'passkeys', 'passkey_challenges']) t
             where has_table_privilege('identity_readonly', t, 'select')
             """);
@@ -118,7 +118,7 @@ public sealed class IsolationTests(IdentityService service)
             [
                 "DELETE /identity/v1/me", "DELETE /identity/v1/me/totp", "GET /identity/device", "GET /identity/mail", "GET /identity/sign-in", "GET /identity/v1/authorize", "POST /identity/device", "POST /identity/mail",
                 "POST /identity/sign-in", "POST /identity/v1/accounts", "POST /identity/v1/authorize", "POST /identity/v1/email-changes/confirm", "POST /identity/v1/email-changes/undo",
-                "POST /identity/v1/email-verifications", "POST /identity/v1/logins", "POST /identity/v1/logins/refresh", "POST /identity/v1/me/email", "POST /identity/v1/me/passkeys/options",
+                "POST /identity/v1/email-verifications", "POST /identity/v1/logins", "POST /identity/v1/logins/refresh", "POST /identity/v1/me/email", "POST /identity/v1/me/pairings", "POST /identity/v1/me/passkeys/options",
                 "POST /identity/v1/me/recovery-codes", "POST /identity/v1/me/totp/confirm", "POST /identity/v1/passkey-logins", "POST /identity/v1/passkey-logins/options", "POST /identity/v1/password-resets",
                 "POST /identity/v1/password-resets/confirm", "PUT /identity/v1/me/password",
             ], limited);

@@ -30,13 +30,13 @@ public static class DeleteAccount
         budget.Forgive(account, place, isFamiliar: true);
 
         await using var db = await database.BeginAsync(user, ct);
-        var applications = await db.QueryAsync<Guid>("select client_id from applications");
+        var actors = await db.QueryAsync<Guid>("select client_id from applications union select own_id from api_keys where own_id is not null");
         var erasureId = Guid.NewGuid();                      // wholly random: it is all that shows the receipt
         await db.ExecuteAsync("call begin_erasure(@erasureId)", new { erasureId });
         // Password, logins and refresh tokens go with the row.
         if (await db.ExecuteAsync("delete from accounts") == 0) return Account.Gone();
         await db.PublishAsync(new AccountDeleted(user.Id, clock.GetUtcNow()));
-        foreach (var clientId in applications) await db.PublishAsync(new AccountDeleted(clientId, clock.GetUtcNow()));
+        foreach (var id in actors) await db.PublishAsync(new AccountDeleted(id, clock.GetUtcNow()));
         await db.CommitAsync();
         http.Response.Headers.Location = $"/identity/v1/erasures/{erasureId}";
         return TypedResults.NoContent();

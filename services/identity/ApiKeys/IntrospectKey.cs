@@ -30,7 +30,8 @@ public static class IntrospectKey
         await using var db = await database.BeginAsync(found.UserId, ct);
         await db.ExecuteAsync(
             "update api_keys set last_used_at = now() where key_id = @KeyId and (last_used_at is null or last_used_at < now() - interval '1 minute')", new { found.KeyId });
+        var ownId = await db.ScalarAsync<Guid?>("select own_id from api_keys where key_id = @KeyId", new { found.KeyId });
         await db.CommitAsync();
-        return new(true, found.UserId, found.KeyId, found.Scope, found.ExpiresAt);
+        return new(true, ownId ?? found.UserId, found.KeyId, found.Scope, found.ExpiresAt);
     }
 }

@@ -11,15 +11,16 @@ public static class MakeKey
     private static readonly string[] Scopes = ["readings:read", "readings:write", "sync:read", "sync:write"];
     private static readonly TimeSpan LongestOverlap = TimeSpan.FromDays(30);
 
-    public sealed record Request(string? Name, string[]? Scopes, DateTimeOffset? ExpiresAt);
+    /// <summary>ActsAsItself: the key gets an id of its own and opens only what is shared with that.</summary>
+    public sealed record Request(string? Name, string[]? Scopes, DateTimeOffset? ExpiresAt, bool ActsAsItself = false);
     public sealed record Rotation(int? OverlapSeconds);
 
     /// <summary>Key: shown here and never again.</summary>
-    public sealed record Response(string KeyId, string Key, string Name, string[] Scopes, DateTimeOffset? ExpiresAt);
+    public sealed record Response(string KeyId, string Key, string Name, string[] Scopes, DateTimeOffset? ExpiresAt, Guid? OwnId);
 
     private const string Example =
         """
-        {"key_id": "k3J9x0QmZ2aB", "key": "or_live_k3J9x0QmZ2aB_…", "name": "Bathroom scale", "scopes": ["readings:write"], "expires_at": null}
+        {"key_id": "k3J9x0QmZ2aB", "key": "or_live_k3J9x0QmZ2aB_…", "name": "Bathroom scale", "scopes": ["readings:write"], "expires_at": null, "own_id": null}
         """;
 
     public static void Map(IEndpointRouteBuilder routes)
@@ -44,7 +45,7 @@ public static class MakeKey
         if (broken.Length > 0) return Problems.Of(400, "validation-failed", "Some fields are not valid.", broken);
 
         await using var db = await database.BeginAsync(user, ct);
-        var made = await InsertAsync(db, config, wanted.Name!, string.Join(' ', wanted.Scopes!.Distinct()), wanted.ExpiresAt);
+        var made = await InsertAsync(db, config, wanted.Name!, string.Join(' ', wanted.Scopes!.Distinct()), wanted.ExpiresAt, wanted.ActsAsItself ? Guid.CreateVersion7() : null);
         if (made is null) return TooMany();
         await db.NoteAsync(http, Entry.ApiKeyMade, Entry.LoginOf(user), new { made.KeyId, made.Name, made.Scopes });
         await db.CommitAsync();
@@ -64,7 +65,7 @@ public static class MakeKey
         if (old is null) return EndKey.NotFound();
         // It has one end: a second rotation does not put it off.
         await db.ExecuteAsync("update api_keys set expires_at = least(expires_at, now() + @overlap) where key_id = @keyId", new { keyId, overlap });
-        var made = await InsertAsync(db, config, old.Name, old.Scope, old.ExpiresAt);
+        var made = await InsertAsync(db, config, old.Name, old.Scope, old.ExpiresAt, old.OwnId);
         if (made is null) return TooMany();
         await db.NoteAsync(http, Entry.ApiKeyRotated, Entry.LoginOf(user), new { made.KeyId, inPlaceOf = keyId });
         await db.CommitAsync();
@@ -72,15 +73,15 @@ public static class MakeKey
         return TypedResults.Created($"/identity/v1/me/api-keys/{made.KeyId}", made);
     }
 
-    private static async Task<Response?> InsertAsync(UserTransaction db, IConfiguration config, string name, string scope, DateTimeOffset? expiresAt)
+    private static async Task<Response?> InsertAsync(UserTransaction db, IConfiguration config, string name, string scope, DateTimeOffset? expiresAt, Guid? ownId)
     {
         // One at a time for each person, or fifty could be many more.
         await db.ExecuteAsync("select from accounts for update");
         if (await db.ScalarAsync<int>($"select count(*)::int from api_keys where {ApiKey.Good}") >= Most) return null;
         var key = NewKey.In(config["ApiKeys:Environment"] ?? "live");
-        await db.ExecuteAsync("insert into api_keys (key_id, name, hash, scope, expires_at) values (@Id, @name, @Hash, @scope, @expiresAt)",
-            new { key.Id, name, key.Hash, scope, expiresAt });
-        return new Response(key.Id, key.Value, name, scope.Split(' '), expiresAt);
+        await db.ExecuteAsync("insert into api_keys (key_id, name, hash, scope, expires_at, own_id) values (@Id, @name, @Hash, @scope, @expiresAt, @ownId)",
+            new { key.Id, name, key.Hash, scope, expiresAt, ownId });
+        return new Response(key.Id, key.Value, name, scope.Split(' '), expiresAt, ownId);
     }
 
     private static ProblemHttpResult TooMany() => Problems.Of(409, "too-many-keys", $"There are {Most} keys that are good. End one of them first.");

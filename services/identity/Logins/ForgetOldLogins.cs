@@ -39,6 +39,7 @@ public sealed class ForgetOldLogins(Database database, TimeProvider clock, ILogg
         await last.ExecuteAsync("call forget_old_authorizations()");
         await last.ExecuteAsync("call forget_old_erasures()");
         await last.ExecuteAsync("call forget_old_mail()");
+        await last.ExecuteAsync("call forget_old_pairing_codes()");
         await last.CommitAsync();
     }
 }

@@ -28,6 +28,10 @@ public static class AuthorizeDevice
             """,
             requestType: "application/x-www-form-urlencoded");
 
+    public static string NewUserCode() => RandomNumberGenerator.GetString(Letters, 8);
+
+    public static string Shown(string code) => $"{code[..4]}-{code[4..]}";
+
     /// <summary>A user code as it is kept: people type it in small letters, without the hyphen, with spaces.</summary>
     public static string Plain(string? code) => new([.. (code ?? "").ToUpperInvariant().Where(char.IsAsciiLetter)]);
 
@@ -41,12 +45,12 @@ public static class AuthorizeDevice
             if (await clients.OfAsync(http.Request, form, ct) is not { Application: { } application }) return Refusal.InvalidClient(http);
             var wanted = Scope.Split(form["scope"]);
             if (wanted.Length == 0 || !Scope.Covers(application.Scope, wanted)) throw new RefusedException("invalid_scope", "The application may not ask for this scope.");
-            var (device, user) = ($"od_{Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32))}", RandomNumberGenerator.GetString(Letters, 8));
+            var (device, user) = ($"od_{Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32))}", NewUserCode());
             await using var db = await database.BeginUnownedAsync(ct);
             await db.ExecuteAsync("call ask_for_device(@hash, @user, @ClientId, @scope, @place::cidr)",
                 new { hash = Application.HashOf(device), user, application.ClientId, scope = string.Join(' ', wanted), place = RateLimits.NetworkOf(http).ToString() });
             await db.CommitAsync();
-            var (shown, page) = ($"{user[..4]}-{user[4..]}", $"{tokens.Issuer}/device");
+            var (shown, page) = (Shown(user), $"{tokens.Issuer}/device");
             return TypedResults.Ok(new Response(device, shown, page, $"{page}?user_code={shown}", GoodForSeconds, IntervalSeconds));
         }
         catch (RefusedException e)

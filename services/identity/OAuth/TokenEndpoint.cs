@@ -21,7 +21,7 @@ public static class TokenEndpoint
     }
 
     public static readonly string[] GrantTypes =
-        [AuthorizationCodeGrant.GrantType, RefreshTokenGrant.GrantType, ClientCredentialsGrant.GrantType, DeviceCodeGrant.GrantType, ExchangeToken.GrantType];
+        [AuthorizationCodeGrant.GrantType, RefreshTokenGrant.GrantType, ClientCredentialsGrant.GrantType, DeviceCodeGrant.GrantType, PairingCodeGrant.GrantType, ExchangeToken.GrantType];
 
     public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/tokens", HandleAsync)
         .RequireRateLimiting(RateLimits.Clients)
@@ -38,7 +38,7 @@ public static class TokenEndpoint
             requestType: "application/x-www-form-urlencoded");
 
     private static async Task<Results<Ok<Response>, JsonHttpResult<Refusal>>> HandleAsync(
-        HttpContext http, ClientAuthentication clients, Database database, TokenIssuer tokens, ILogger<Response> log, CancellationToken ct)
+        HttpContext http, ClientAuthentication clients, Database database, TokenIssuer tokens, UserCodeBudget budget, ILogger<Response> log, CancellationToken ct)
     {
         http.Response.Headers.CacheControl = "no-store";
         try
@@ -52,6 +52,7 @@ public static class TokenEndpoint
                 (RefreshTokenGrant.GrantType, { Application: { } application }) => await RefreshTokenGrant.GrantAsync(application, form, database, tokens, log, http, ct),
                 (ClientCredentialsGrant.GrantType, { Application: { } application }) => ClientCredentialsGrant.Grant(application, form, tokens),
                 (DeviceCodeGrant.GrantType, { Application: { } application }) => await DeviceCodeGrant.GrantAsync(application, form, database, tokens, http, ct),
+                (PairingCodeGrant.GrantType, { Application: { } application }) => await PairingCodeGrant.GrantAsync(application, form, database, budget, tokens, http, ct),
                 var (type, _) => GrantTypes.Contains(type)
                     ? throw new RefusedException("unauthorized_client", "This client may not use this grant type.")
                     : throw new RefusedException("unsupported_grant_type", $"The grant types are {string.Join(", ", GrantTypes)}."),
