@@ -50,8 +50,8 @@ public sealed class IsolationTests(IdentityService service)
     {
         var readable = await service.SqlAsync<string>(
             """
-            select t from unnest(array['passwords', 'refresh_tokens', 'signing_keys', 'audit', 'api_keys', 'application_secrets', 'browser_sessions', 'authorization_codes', 'device_requests', 'revocations', 'mail_outbox', 'mail_tokens', 'invitations', 'reset_requests', 'pairing_codes',
-                'totp', 'recovery_codes', 'code_tries', 'passkeys', 'passkey_challenges']) t
+            select t from unnest(array['passwords', 'refresh_tokens', 'signing_keys', 'audit', 'api_keys', 'application_secrets', 'browser_sessions', 'authorization_codes', 'device_requests', 'revocations', 'mail_outbox', 'mail_tokens', 'invitations', 'reset_requests',
+                'pairing_codes', 'totp', 'recovery_codes', 'code_tries', 'passkeys', 'passkey_challenges']) t
             where has_table_privilege('identity_readonly', t, 'select')
             """);
         Assert.Empty(readable);
