@@ -97,6 +97,36 @@ public sealed class ApiKeyTests(RunningPlatform platform)
         await PersonTests.UntilAsync(async () => (await gadget.GetAsync("/readings/v1/sources", Ct)).StatusCode == HttpStatusCode.OK);
     }
 
+    [Fact]
+    public async Task A_key_with_an_id_of_its_own_opens_the_one_source_that_is_shared_with_it_until_it_is_not()
+    {
+        var ada = await platform.SignUpAsync();
+        Guid scale = Guid.CreateVersion7(), diary = Guid.CreateVersion7();
+        foreach (var source in new[] { scale, diary })
+            (await ada.Http.PutAsJsonAsync($"/readings/v1/sources/{source}", new { name = "Source", kind = "scale", metrics = new { weight = new { unit = "kg", type = "weight" } } }, Ct)).EnsureSuccessStatusCode();
+        using var made = await ada.Http.PostAsJsonAsync("/identity/v1/me/api-keys", new { name = "Scale", scopes = new[] { "readings:read", "readings:write" }, acts_as_itself = true }, Ct);
+        var key = await made.Content.ReadFromJsonAsync<JsonElement>(Ct);
+        using var gadget = platform.Anonymous();
+        gadget.DefaultRequestHeaders.Add("X-API-Key", key.GetProperty("key").GetString());
+        Task<HttpResponseMessage> WriteAsync(Guid source) => gadget.PostAsJsonAsync($"/readings/v1/sources/{source}/readings", new { readings = new[] { new { at = "2026-03-29T08:00:00+02:00", values = new { weight = 71.5 } } } }, Ct);
+        Assert.Equal(HttpStatusCode.NotFound, (await WriteAsync(scale)).StatusCode);
+
+        using var offered = await ada.Http.PostAsJsonAsync("/readings/v1/grants", new { opens = "source", source_id = scale, access = "write", grantee = key.GetProperty("own_id").GetGuid(), label = "Scale" }, Ct);
+        Assert.True(offered.StatusCode == HttpStatusCode.Created, await offered.Content.ReadAsStringAsync(Ct));
+        var grant = (await offered.Content.ReadFromJsonAsync<JsonElement>(Ct)).GetProperty("grant").GetProperty("grant_id").GetGuid();
+        using var accepted = await gadget.PostAsJsonAsync("/readings/v1/grants/accept", new { grant_id = grant }, Ct);
+        Assert.True(accepted.StatusCode == HttpStatusCode.OK, await accepted.Content.ReadAsStringAsync(Ct));
+        using (var stored = await WriteAsync(scale)) Assert.True(stored.StatusCode == HttpStatusCode.OK, await stored.Content.ReadAsStringAsync(Ct));
+        Assert.Equal(HttpStatusCode.NotFound, (await WriteAsync(diary)).StatusCode);
+        Assert.Equal(HttpStatusCode.Forbidden, (await gadget.PostAsJsonAsync("/readings/v1/grants", new { opens = "everything", access = "read" }, Ct)).StatusCode);
+        // It is hers, and she sees who wrote it.
+        Assert.Equal(71.5, (await ada.Http.GetFromJsonAsync<JsonElement>($"/readings/v1/sources/{scale}/latest?metric=weight", Ct)).GetProperty("metrics").GetProperty("weight").GetProperty("value").GetDouble());
+        Assert.Contains(key.GetProperty("own_id").GetString()!, await ada.Http.GetStringAsync("/readings/v1/access-log", Ct), StringComparison.Ordinal);
+
+        (await ada.Http.DeleteAsync($"/readings/v1/grants/{grant}", Ct)).EnsureSuccessStatusCode();
+        Assert.Equal(HttpStatusCode.NotFound, (await WriteAsync(scale)).StatusCode);
+    }
+
     private static async Task<JsonElement> MadeAsync(RunningPlatform.Person person, params string[] scopes)
     {
         using var made = await person.Http.PostAsJsonAsync("/identity/v1/me/api-keys", new { name = "Gadget", scopes }, Ct);

@@ -36,7 +36,6 @@ create trigger revoke_person_deleted after delete on accounts for each row execu
 
 alter table logins drop constraint logins_ended_because_check, add constraint logins_ended_because_check
     check (ended_because in ('signed-out', 'token-reused', 'password-changed', 'disabled', 'application-removed', 'code-reused', 'revoked')) not valid;
-alter table logins validate constraint logins_ended_because_check;
 
 -- Nobody's request asks for this, so it is nobody's transaction.
 create procedure forget_old_revocations()
