@@ -25,6 +25,12 @@ public readonly record struct CurrentUser(VerifiedToken Token)
     /// <summary>The service that acts for the person; null when the person's own program does.</summary>
     public string? Actor => Token.Actor;
 
+    /// <summary>The person signed in here: no key, no service that acts for somebody, no application of somebody else's.</summary>
+    public bool IsSignedIn => Token is { LoginId: not null, ClientId: TokenVerifier.PeopleAudience };
+
+    /// <summary>A gadget or script that came with an API key, and not somebody who signed in.</summary>
+    public bool IsKey => Token.ClientId?.StartsWith("api-key:", StringComparison.Ordinal) ?? false;
+
     public bool Has(string scope) => Token.Scopes.Contains(scope);
 
     public static ValueTask<CurrentUser> BindAsync(HttpContext context) => ValueTask.FromResult(Of(context));
@@ -94,9 +100,10 @@ public static class Scopes
 
     /// <summary>Only for a person who signed in here: neither for an API key, nor for a service that acts for somebody, nor for somebody else's application.</summary>
     public static TBuilder RequireLogin<TBuilder>(this TBuilder builder) where TBuilder : IEndpointConventionBuilder =>
-        builder.AddEndpointFilter(async (context, next) => CurrentUser.Of(context.HttpContext).Token is { LoginId: not null, ClientId: TokenVerifier.PeopleAudience }
-            ? await next(context)
-            : Problems.Of(403, "login-required", "This is for a person who has signed in here, and not for a key or an application."));
+        builder.AddEndpointFilter(async (context, next) => CurrentUser.Of(context.HttpContext).IsSignedIn ? await next(context) : LoginRequired());
+
+    public static Microsoft.AspNetCore.Http.HttpResults.ProblemHttpResult LoginRequired() =>
+        Problems.Of(403, "login-required", "This is for a person who has signed in here, and not for a key or an application.");
 
     /// <summary>Only for a person who has the role.</summary>
     public static TBuilder RequireRole<TBuilder>(this TBuilder builder, string role) where TBuilder : IEndpointConventionBuilder =>

@@ -6,18 +6,20 @@ namespace OpenReadings.Readings;
 
 /// <summary>
 /// Accepts an offer by its code, or by its id where it names the person. It opens at once. The same person again gets the
-/// same answer; for everybody else a code that was used is as good as none.
+/// same answer; for everybody else a code that was used is as good as none. A key that acts as an id of its own accepts so what
+/// was offered to that id; codes are for people who are signed in.
 /// </summary>
 public static class AcceptGrant
 {
     public sealed record Request([StringLength(100)] string? Code, Guid? GrantId);
 
-    public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/grants/accept", HandleAsync).RequireLogin()
+    public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/grants/accept", HandleAsync)
         .WithName("AcceptGrant").WithSummary("Accept what somebody shares with you").Produces<Grant>()
         .WithExample("""{"code": "orgi_Xc0VQ2n7sCq1b3oZ9yQdG5m0mJmZk3R1pV7uT8wE4aI"}""", Grants.Example);
 
     private static async Task<IResult> HandleAsync(Request request, CurrentUser user, Database database, CancellationToken ct)
     {
+        if (!user.IsSignedIn && !(user.IsKey && request is { Code: null, GrantId: not null })) return Scopes.LoginRequired();
         if (request.Code is null == request.GrantId is null) return Problems.Of(400, "code-required", "Send the code, or the id of a grant that names you.");
         await using var db = await database.BeginAsync(user, ct);
         if (await db.ScalarAsync<Guid?>("select accept_grant(@hash, @GrantId)", new { hash = InvitationCode.Hash(request.Code), request.GrantId }) is not { } grantId)
