@@ -3,6 +3,7 @@ using System.Text.Encodings.Web;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -102,7 +103,7 @@ public static class Scopes
     public static TBuilder RequireLogin<TBuilder>(this TBuilder builder) where TBuilder : IEndpointConventionBuilder =>
         builder.AddEndpointFilter(async (context, next) => CurrentUser.Of(context.HttpContext).IsSignedIn ? await next(context) : LoginRequired());
 
-    public static Microsoft.AspNetCore.Http.HttpResults.ProblemHttpResult LoginRequired() =>
+    public static ProblemHttpResult LoginRequired() =>
         Problems.Of(403, "login-required", "This is for a person who has signed in here, and not for a key or an application.");
 
     /// <summary>Only for a person who has the role.</summary>
