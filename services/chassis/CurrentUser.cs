@@ -3,6 +3,7 @@ using System.Text.Encodings.Web;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -25,8 +26,11 @@ public readonly record struct CurrentUser(VerifiedToken Token)
     /// <summary>The service that acts for the person; null when the person's own program does.</summary>
     public string? Actor => Token.Actor;
 
-    /// <summary>Whether it is a person who signed in here: neither an API key, nor a service that acts for somebody, nor somebody else's application.</summary>
-    public bool IsLogin => Token is { LoginId: not null, ClientId: TokenVerifier.PeopleAudience };
+    /// <summary>The person signed in here: no key, no service that acts for somebody, no application of somebody else's.</summary>
+    public bool IsSignedIn => Token is { LoginId: not null, ClientId: TokenVerifier.PeopleAudience };
+
+    /// <summary>An API key, or an application as itself: nobody has signed in, and nobody acts for somebody else.</summary>
+    public bool IsProgram => Token.LoginId is null && Actor is null;
 
     public bool Has(string scope) => Token.Scopes.Contains(scope);
 
@@ -97,9 +101,10 @@ public static class Scopes
 
     /// <summary>Only for a person who signed in here: neither for an API key, nor for a service that acts for somebody, nor for somebody else's application.</summary>
     public static TBuilder RequireLogin<TBuilder>(this TBuilder builder) where TBuilder : IEndpointConventionBuilder =>
-        builder.AddEndpointFilter(async (context, next) => CurrentUser.Of(context.HttpContext).IsLogin
-            ? await next(context)
-            : Problems.Of(403, "login-required", "This is for a person who has signed in here, and not for a key or an application."));
+        builder.AddEndpointFilter(async (context, next) => CurrentUser.Of(context.HttpContext).IsSignedIn ? await next(context) : LoginRequired());
+
+    public static ProblemHttpResult LoginRequired() =>
+        Problems.Of(403, "login-required", "This is for a person who has signed in here, and not for a key or an application.");
 
     /// <summary>Only for a person who has the role.</summary>
     public static TBuilder RequireRole<TBuilder>(this TBuilder builder, string role) where TBuilder : IEndpointConventionBuilder =>

@@ -120,7 +120,7 @@ public sealed class ApiKeyTests(RunningPlatform platform)
         Assert.Equal(HttpStatusCode.NotFound, (await WriteAsync(diary)).StatusCode);
         Assert.Equal(HttpStatusCode.Forbidden, (await gadget.PostAsJsonAsync("/readings/v1/grants", new { opens = "everything", access = "read" }, Ct)).StatusCode);
         // It is hers, and she sees who wrote it.
-        Assert.Equal(71.5, (await ada.Http.GetFromJsonAsync<JsonElement>($"/readings/v1/sources/{scale}/latest?metric=weight", Ct)).GetProperty("metrics").GetProperty("weight").GetProperty("value").GetDouble());
+        Assert.Equal(71.5, (await ada.Http.GetFromJsonAsync<JsonElement>($"/readings/v1/sources/{scale}/latest?metric=weight", Ct)).GetProperty("latest").GetProperty("weight").GetProperty("value").GetDouble());
         Assert.Contains(key.GetProperty("own_id").GetString()!, await ada.Http.GetStringAsync("/readings/v1/access-log", Ct), StringComparison.Ordinal);
 
         (await ada.Http.DeleteAsync($"/readings/v1/grants/{grant}", Ct)).EnsureSuccessStatusCode();

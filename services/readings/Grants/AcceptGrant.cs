@@ -6,7 +6,8 @@ namespace OpenReadings.Readings;
 
 /// <summary>
 /// Accepts an offer by its code, or by its id where it names the person. It opens at once. The same person again gets the
-/// same answer; for everybody else a code that was used is as good as none.
+/// same answer; for everybody else a code that was used is as good as none. A key that acts as an id of its own accepts so what
+/// was offered to that id; codes are for people who are signed in.
 /// </summary>
 public static class AcceptGrant
 {
@@ -18,6 +19,7 @@ public static class AcceptGrant
 
     private static async Task<IResult> HandleAsync(Request request, CurrentUser user, Database database, CancellationToken ct)
     {
+        if (!user.IsSignedIn && !(user.IsProgram && request is { Code: null, GrantId: not null })) return Scopes.LoginRequired();
         if (request.Code is null == request.GrantId is null) return Problems.Of(400, "code-required", "Send the code, or the id of a grant that names you.");
         await using var db = await database.BeginAsync(user, ct);
         if (await db.ScalarAsync<Guid?>("select accept_grant(@hash, @GrantId)", new { hash = InvitationCode.Hash(request.Code), request.GrantId }) is not { } grantId)

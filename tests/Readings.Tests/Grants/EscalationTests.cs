@@ -217,6 +217,34 @@ public sealed class EscalationTests(ReadingsService service)
         }
     }
 
+    [Fact]
+    public async Task A_key_accepts_what_names_its_id_and_no_code()
+    {
+        var (ada, scale, source) = await SettingAsync();
+        var claims = Support.TestIdentity.Claims(scale.Id);
+        claims.Remove("sid");
+        claims["client_id"] = "api-key:k3J9x0QmZ2aB";
+        using var key = service.WithToken(service.Identity.Sign(service.Identity.Header(), claims));
+        async Task<(HttpStatusCode, string)> AcceptAsync(string body)
+        {
+            using var content = new StringContent(body, System.Text.Encoding.UTF8, "application/json");
+            using var response = await key.PostAsync("/readings/v1/grants/accept", content, ReadingsService.Ct);
+            return (response.StatusCode, await response.Content.ReadAsStringAsync(ReadingsService.Ct));
+        }
+        var (_, code) = await GrantTests.OfferAsync(ada, GrantTests.Offer("source", source, "admin"));
+        Assert.Equal(HttpStatusCode.Forbidden, (await AcceptAsync($$"""{"code": "{{code}}"}""")).Item1);
+        var (_, other) = await ada.SendAsync(HttpMethod.Post, "grants", GrantTests.Offer("source", source, "admin", $$""", "grantee": "{{Guid.NewGuid()}}" """));
+        Assert.Equal(HttpStatusCode.NotFound, (await AcceptAsync($$"""{"grant_id": "{{other.GetProperty("grant").GetProperty("grant_id").GetGuid()}}"}""")).Item1);
+
+        var (_, offered) = await ada.SendAsync(HttpMethod.Post, "grants", GrantTests.Offer("metric", source, "write", $$""", "grantee": "{{scale.Id}}" """));
+        var (status, answer) = await AcceptAsync($$"""{"grant_id": "{{offered.GetProperty("grant").GetProperty("grant_id").GetGuid()}}"}""");
+        Assert.True(status == HttpStatusCode.OK, answer);
+        using var row = new StringContent(Given.Rows(Given.Row(Given.Minute(4), ("heart_rate", 64))), System.Text.Encoding.UTF8, "application/json");
+        using var stored = await key.PostAsync($"/readings/v1/sources/{source}/readings", row, ReadingsService.Ct);
+        Assert.Equal(HttpStatusCode.OK, stored.StatusCode);
+        Assert.Equal(64, (await ada.GetAsync($"sources/{source}/latest")).GetProperty("latest").GetProperty("heart_rate").GetProperty("value").GetDouble());
+    }
+
     private static async Task RefusedAsync(Person person, string code)
     {
         var (status, problem) = await person.SendAsync(HttpMethod.Post, "grants/accept", System.Text.Json.JsonSerializer.Serialize(new { code }));

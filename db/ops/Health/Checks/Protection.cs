@@ -7,7 +7,7 @@ internal static class Protection
 {
     public static async Task LookAsync(ServiceDatabase database, Section section, Scope scope, CancellationToken ct)
     {
-        // Nobody's rows are in the mail bags, the journal and the signing keys; of all other tables each is a person's.
+        // Nobody's rows are in the mail bags, the journal, the keys, and what is asked before anybody is known; of all other tables each is a person's.
         var open = await database.QueryAsync<string>(
             """
             select format('%s: %s', c.oid::regclass, concat_ws(', ', case when not relrowsecurity then 'row-level security is off' end,
@@ -15,7 +15,7 @@ internal static class Protection
                 case when not relispartition and not exists (select from pg_policy p where p.polrelid = c.oid) then 'no policy' end))
             from pg_class c
             where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')
-                and relname not in ('inbox', 'outbox', 'outbox_parked', 'signing_keys') and relname !~ '^schemaversions'
+                and relname not in ('inbox', 'outbox', 'outbox_parked', 'signing_keys', 'retired_keys', 'revocations', 'device_requests', 'erasures', 'reset_requests') and relname !~ '^schemaversions'
                 and not (relrowsecurity and relforcerowsecurity
                     and (relispartition or exists (select from pg_policy p where p.polrelid = c.oid)))
             order by 1
