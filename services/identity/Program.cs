@@ -1,5 +1,6 @@
 using OpenReadings.Chassis;
 using OpenReadings.Events;
+using OpenReadings.Identity;
 using OpenReadings.Identity.Accounts;
 using OpenReadings.Identity.Administration;
 using OpenReadings.Identity.ApiKeys;
@@ -32,8 +33,8 @@ builder.Services.AddSingleton<SignInBudget>();
 builder.Services.AddSingleton<Credentials>();
 builder.Services.AddSingleton<KeyRing>();
 builder.Services.AddHostedService(services => services.GetRequiredService<KeyRing>());
-builder.Services.AddSingleton<ForgetOldLogins>();
-builder.Services.AddHostedService(services => services.GetRequiredService<ForgetOldLogins>());
+builder.Services.AddSingleton<ForgetOld>();
+builder.Services.AddHostedService(services => services.GetRequiredService<ForgetOld>());
 
 builder.Services.AddHostedService<FirstAdministrator>();
 builder.Services.AddSingleton<MailSender>().AddHostedService(services => services.GetRequiredService<MailSender>());

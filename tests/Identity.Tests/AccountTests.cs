@@ -137,7 +137,7 @@ public sealed class AccountTests(IdentityService service)
             update logins set ended_at = now() - interval '8 days', ended_because = 'signed-out'
             where user_id = @AccountId and login_id <> @kept
             """, new { person.AccountId, kept = Guid.Parse(SidOf(kept)) });
-        await service.ForgetOldLoginsAsync();
+        await service.ForgetOldAsync();
         Assert.Equal(SidOf(kept), Assert.Single(await service.SqlAsync<Guid>(
             "select login_id from logins where user_id = @AccountId", new { person.AccountId })).ToString());
     }

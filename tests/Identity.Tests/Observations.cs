@@ -1,5 +1,4 @@
 using Microsoft.Extensions.DependencyInjection;
-using OpenReadings.Identity.Logins;
 using OpenReadings.Identity.Passwords;
 
 namespace OpenReadings.Identity.Tests;
@@ -12,8 +11,8 @@ public static class Observations
         service.SqlAsync<string>(
         "select event_type from kept.events where subject = @accountId::text order by id", new { accountId });
 
-    public static Task ForgetOldLoginsAsync(this IdentityService service) =>
-        service.Services.GetRequiredService<ForgetOldLogins>().RunOnceAsync(TestContext.Current.CancellationToken);
+    public static Task ForgetOldAsync(this IdentityService service) =>
+        service.Services.GetRequiredService<ForgetOld>().RunOnceAsync(TestContext.Current.CancellationToken);
 
     public static long HashesDone(this IdentityService service) =>
         service.Services.GetRequiredService<PasswordHasher>().Done;
