@@ -2,6 +2,7 @@ using System.Net;
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Accounts;
+using OpenReadings.Identity.Audit;
 using OpenReadings.Identity.Factors;
 using OpenReadings.Identity.Passwords;
 
@@ -19,7 +20,7 @@ public sealed record ProvenPerson(Guid UserId, string Hash, string Methods, int?
 /// address or not. Whether the address is unknown, the password wrong or the account disabled: the same work is done and the same answer given.
 /// Only whoever has the password learns that a second factor is asked for.
 /// </summary>
-public sealed class Credentials(Database database, PasswordHasher passwords, SignInBudget budget, SecondFactor second)
+public sealed class Credentials(Database database, PasswordHasher passwords, SignInBudget budget, SecondFactor second, TimeProvider clock)
 {
     private sealed record Known(Guid UserId, string Hash, bool IsDisabled);
 
@@ -31,11 +32,19 @@ public sealed class Credentials(Database database, PasswordHasher passwords, Sig
         var (known, isFamiliar) = await FindAsync(email, place, ct);
         if (budget.Take(email.Key, place, isFamiliar) is { } wait) return (null, SignInBudget.Refuse(http, wait));
         var isRight = await passwords.IsRightAsync(known?.Hash, password, ct);
-        if (!isRight || known is null or { IsDisabled: true }) return (null, Refused());
+        if (!isRight || known is null or { IsDisabled: true })
+        {
+            if (known is not null) NoteAfterwards(known.UserId, passwordWasRight: false, http);
+            return (null, Refused());
+        }
         budget.Forgive(email.Key, place, isFamiliar);
 
         var (used, refusal) = await second.AskAsync(known.UserId, code, http, ct);
-        if (refusal is not null) return (null, refusal);
+        if (refusal is not null)
+        {
+            if (refusal.ProblemDetails.Type == "invalid-code") NoteAfterwards(known.UserId, passwordWasRight: true, http);
+            return (null, refusal);
+        }
         var person = new ProvenPerson(known.UserId, known.Hash, used is null ? "pwd" : "pwd otp", used?.RecoveryCodesLeft);
 
         if (!Argon2.IsOutdated(known.Hash)) return (person, null);
@@ -44,6 +53,27 @@ public sealed class Credentials(Database database, PasswordHasher passwords, Sig
         var isReplaced = await db.ExecuteAsync("update passwords set hash = @hash where hash = @was", new { hash, was = known.Hash }) == 1;
         await db.CommitAsync();
         return (person with { Hash = isReplaced ? hash : known.Hash }, null);
+    }
+
+    // Once the answer is out: how long that takes must not tell whether somebody has the address. One entry a minute for each place.
+    private void NoteAfterwards(Guid person, bool passwordWasRight, HttpContext http)
+    {
+        var (place, device) = (RateLimits.NetworkOf(http).ToString(), Device.Of(http.Request));
+        http.Response.OnCompleted(async () =>
+        {
+            var now = clock.GetUtcNow();
+            await using var db = await database.BeginAsync(person, CancellationToken.None);
+            await db.ExecuteAsync(
+                """
+                insert into audit (entry_id, action, address, details)
+                select @id, @SignInRefused, @place::cidr, jsonb_strip_nulls(jsonb_build_object('device', @device::text, 'password_was_right', @passwordWasRight))
+                where not exists (
+                    select from audit
+                    where entry_id > @recently and action = @SignInRefused and address = @place::cidr and details->'password_was_right' = to_jsonb(@passwordWasRight))
+                """,
+                new { id = Guid.CreateVersion7(now), Entry.SignInRefused, place, device, passwordWasRight, recently = Guid.CreateVersion7(now.AddMinutes(-1)) });
+            await db.CommitAsync();
+        });
     }
 
     public static ProblemHttpResult Refused() =>
