@@ -35,13 +35,12 @@ public sealed class HashingTests(HashingTests.SmallService service) : IClassFixt
         List<double> wrong = [], unknown = [];
         for (var i = 0; i < 15; i++)
         {
-            wrong.Add(await TimeOfAsync(() => person.TrySignInAsync("Not-for-any-log-9")));
-            unknown.Add(await TimeOfAsync(() => new Person(service).TrySignInAsync("Not-for-any-log-9")));
+            var place = $"203.0.113.{i}";                    // each with tries of its own
+            wrong.Add(await TimeOfAsync(() => person.TrySignInAsync("Not-for-any-log-9", place)));
+            unknown.Add(await TimeOfAsync(() => new Person(service).TrySignInAsync("Not-for-any-log-9", place)));
         }
-        wrong.Sort();
-        unknown.Sort();
-        // Not hashing would make it a tenth; what a busy machine adds is far less.
-        Assert.InRange(unknown[7] / wrong[7], 0.4, 2.5);
+        // Not hashing would make it a tenth. Of the quickest of each, because a busy machine only ever adds.
+        Assert.InRange(unknown.Min() / wrong.Min(), 0.4, 2.5);
     }
 
     [Fact]

@@ -18,7 +18,8 @@ internal sealed class Person
         Name = rng.Of(Names);
         Zone = TimeZoneInfo.FindSystemTimeZoneById(rng.Of(Zones));
         Email = $"{preset.Name.Replace('_', '-')}-{number}@seed-{seed}.example.org";
-        Password = $"Made-Up-{seed}-{number}-Person";
+        // Parted, because no character may come three times in a row.
+        Password = $"Made-Up-{string.Join('.', $"{seed}".Chunk(2).Select(two => new string(two)))}-{string.Join('.', $"{number}".Chunk(2).Select(two => new string(two)))}-Person";
         resting = rng.Around(preset.Resting, 1.5);
         highest = rng.Between(178, 196);
         weight = rng.Between(58, 88);
