@@ -62,7 +62,7 @@ public sealed partial class PasswordHasher(IConfiguration config) : IHostedServi
     private void Work()
     {
         // Who asks something else goes first: of a thread, 0 is the one that calls (Linux). Where it fails, all are equal.
-        _ = setpriority(0, 0, 10);
+        _ = setpriority(0, 0, 19);
         foreach (var work in waiting.GetConsumingEnumerable()) work();
     }
 
