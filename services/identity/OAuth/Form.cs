@@ -8,15 +8,21 @@ public sealed class Form(IEnumerable<KeyValuePair<string, Microsoft.Extensions.P
 
     public string? this[string name] => values.GetValueOrDefault(name) is [{ Length: > 0 and <= Longest } only] ? only : null;
 
-    /// <summary>The name of one that comes twice, or is longer than any is; null when all is well.</summary>
-    public string? Doubtful => values.Where(value => value.Value.Count > 1 || value.Value.Any(one => one?.Length > Longest)).Select(value => value.Key).FirstOrDefault();
+    /// <summary>The name of one that comes twice, is longer than any is, or has a NUL, which no text of ours can hold; null when all is well.</summary>
+    public string? Doubtful => values
+        .Where(value => value.Value.Count > 1 || value.Value.Any(one => one?.Length > Longest || one?.Contains('\0', StringComparison.Ordinal) == true))
+        .Select(value => value.Key).FirstOrDefault();
 
     /// <summary>The body of a request.</summary>
     public static async Task<Form> OfAsync(HttpRequest request, CancellationToken ct)
     {
         if (!request.HasFormContentType) throw new RefusedException("invalid_request", "The body is not a form.");
-        var form = new Form(await request.ReadFormAsync(ct));
-        return form.Doubtful is { } name ? throw new RefusedException("invalid_request", $"The parameter {Name(name)} comes twice or is too long.") : form;
+        IFormCollection read;
+        try { read = await request.ReadFormAsync(ct); }
+        // What the framework's reader says to an encoded NUL, to too many fields or too long ones.
+        catch (Exception e) when (e is InvalidOperationException or InvalidDataException) { throw new RefusedException("invalid_request", "The form cannot be read."); }
+        var form = new Form(read);
+        return form.Doubtful is { } name ? throw new RefusedException("invalid_request", $"The parameter {Name(name)} comes twice, is too long, or has a NUL.") : form;
     }
 
     public string Require(string name) => this[name] ?? throw new RefusedException("invalid_request", $"The parameter {name} is missing.");
