@@ -18,6 +18,7 @@ public static class RemoveConsent
         removed += await db.ExecuteAsync("update logins set ended_at = now(), ended_because = 'application-removed' where client_id = @clientId::text and ended_at is null", new { clientId });
         // Codes that were given and not used yet.
         await db.ExecuteAsync("delete from authorization_codes where client_id = @clientId", new { clientId });
+        await db.ExecuteAsync("delete from pairing_codes where client_id = @clientId", new { clientId });
         if (removed == 0) return Problems.Of(404, "consent-not-found", "You have not let such an application in.");
         await db.NoteAsync(http, Entry.ApplicationRemoved, Entry.LoginOf(user), new { clientId });
         await db.CommitAsync();
