@@ -62,6 +62,7 @@ CREATE PROCEDURE public.ask_for_reset(IN wanted_email_key text)
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
+    select pg_advisory_xact_lock(hashtextextended('identity.reset ' || wanted_email_key, 0));
     insert into public.reset_requests (email_hash) values (sha256(convert_to(wanted_email_key, 'UTF8')));
     insert into public.mail_outbox (user_id, kind, to_address)
     select user_id, 'reset', email
@@ -406,10 +407,12 @@ CREATE PROCEDURE public.note_repeated_sign_up(IN taken_email_key text)
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
+    with before as (
+        select user_id, email, signed_up_again_at from public.accounts where email_key = taken_email_key for update)
     insert into public.mail_outbox (user_id, kind, to_address)
     select user_id, 'signed-up-again', email
-    from public.accounts
-    where email_key = taken_email_key and (signed_up_again_at is null or signed_up_again_at < now() - interval '1 day');
+    from before
+    where signed_up_again_at is null or signed_up_again_at < now() - interval '1 day';
     update public.accounts set signed_up_again_at = now() where email_key = taken_email_key;
 $$;
 
@@ -527,13 +530,30 @@ CREATE FUNCTION public.service_role(kind text) RETURNS name
     select regexp_replace(current_user, '_migrator$', '_' || kind)::name
 $_$;
 
+CREATE FUNCTION public.take_address_back(wanted_email_key text, presented_hash bytea, entry uuid) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    with moved as (
+        update public.accounts
+        set email = user_id || '@given-back.invalid', email_key = user_id || '@given-back.invalid'
+        where email_key = wanted_email_key and email_verified_at is null and user_id <> public.app_user_id()
+          -- The argument is not believed: the token is of the one who asks, and was used in this transaction.
+          and exists (select from public.mail_tokens t
+                      where t.token_hash = presented_hash and t.user_id = public.app_user_id() and t.purpose = 'undo' and t.used_at = now())
+        returning user_id)
+    insert into public.audit (user_id, entry_id, action) select user_id, entry, 'email-given-back' from moved;
+$$;
+
 CREATE FUNCTION public.take_invitation(presented_hash bytea) RETURNS text
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
-    update public.invitations set accepted_at = now()
-    where token_hash = presented_hash and accepted_at is null and revoked_at is null and expires_at > now()
-    returning email;
+    update public.invitations i set accepted_at = now()
+    from public.accounts a
+    where i.token_hash = presented_hash and i.accepted_at is null and i.revoked_at is null and i.expires_at > now()
+      and a.user_id = i.user_id and a.disabled_at is null
+    returning i.email;
 $$;
 
 CREATE FUNCTION public.take_mail(most integer) RETURNS TABLE(user_id uuid, mail_id uuid, kind text, to_address text, details text, attempts integer, is_given_up boolean)
@@ -1394,6 +1414,9 @@ REVOKE ALL ON FUNCTION public.retire_key() FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.revoke_login() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.revoke_person() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.take_address_back(wanted_email_key text, presented_hash bytea, entry uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.take_address_back(wanted_email_key text, presented_hash bytea, entry uuid) TO identity_app;
 
 REVOKE ALL ON FUNCTION public.take_invitation(presented_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.take_invitation(presented_hash bytea) TO identity_app;

@@ -82,8 +82,10 @@ public static class ChangeEmail
         if (await MailToken.FindAsync(database, token, ct, "undo") is not { } found) return MailToken.Refused();
         await using var db = await database.BeginAsync(found.UserId, ct);
         if (await MailToken.UseAsync(db, token!) is not { } written || !EmailAddress.TryParse(written, out var email)) return MailToken.Refused();
+        var hash = new MailToken(token!).Hash;
         try
         {
+            await db.ExecuteAsync("select take_address_back(@Key, @hash, @entry)", new { email.Key, hash, entry = Guid.CreateVersion7() });
             await SetAsync(db, email);
         }
         catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.UniqueViolation)
@@ -91,7 +93,11 @@ public static class ChangeEmail
             return Problems.Of(409, "email-taken", "This address has an account of its own by now.");
         }
         // Links that went to the address that somebody put there, and those who are signed in by it.
-        await db.ExecuteAsync("update mail_tokens set used_at = now() where used_at is null");
+        await MailToken.TakeBackAsync(db, "verify", "reset", "change");
+        // Later changes are undone with this one. Not those before: whoever made two must not take the first one's way back with the second's.
+        const string Later = "created_at >= (select created_at from mail_tokens where token_hash = @hash)";
+        await db.ExecuteAsync($"delete from mail_outbox where kind = @Changed and {Later}", new { Letters.Changed, hash });
+        await db.ExecuteAsync($"update mail_tokens set used_at = now() where purpose = 'undo' and used_at is null and {Later}", new { hash });
         await db.ExecuteAsync("update logins set ended_at = now(), ended_because = 'revoked' where ended_at is null");
         await db.NoteAsync(http, Entry.EmailChangeUndone, null);
         await db.MailAsync(Letters.Reset, email.Text);

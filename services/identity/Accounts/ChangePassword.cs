@@ -43,6 +43,7 @@ public static class ChangePassword
             update logins set ended_at = now(), ended_because = 'password-changed'
             where login_id is distinct from @current and ended_at is null
             """, new { current = Entry.LoginOf(user) });
+        await MailToken.TakeBackAsync(db, "reset", "change");
         await db.NoteAsync(http, Entry.PasswordChanged, Entry.LoginOf(user), new { ended });
         await db.MailAsync(Letters.PasswordChanged, (await db.FindAsync<string>("select email from accounts"))!);
         await db.CommitAsync();

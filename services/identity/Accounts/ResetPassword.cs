@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
+using OpenReadings.Identity.ApiKeys;
 using OpenReadings.Identity.Audit;
 using OpenReadings.Identity.Mail;
 using OpenReadings.Identity.Passwords;
@@ -9,6 +10,7 @@ namespace OpenReadings.Identity.Accounts;
 /// <summary>
 /// A new password for whoever reads the mails of an address. Asking is answered alike, and takes as long, whether anybody has the address or
 /// not. Choosing ends all logins; keys of gadgets stay, as they do when a password is changed: the person ends those that they do not know.
+/// Nothing stays where nobody had shown yet that the address is theirs: whoever made it may be somebody else.
 /// </summary>
 public static class ResetPassword
 {
@@ -34,9 +36,15 @@ public static class ResetPassword
         await using var db = await database.BeginAsync(found.UserId, ct);
         if (await MailToken.UseAsync(db, token!) is not { } email) return MailToken.Refused();
         // Sent to an address that the account no longer has: whoever reads there may not come in.
-        if (await db.ExecuteAsync("update accounts set email_verified_at = coalesce(email_verified_at, now()) where email = @email", new { email }) == 0) return MailToken.Refused();
+        if (await db.ScalarAsync<bool?>("select email_verified_at is not null from accounts where email = @email for update", new { email }) is not { } wasVerified) return MailToken.Refused();
+        if (!wasVerified)
+        {
+            await db.ExecuteAsync("update accounts set email_verified_at = now()");
+            foreach (var table in new[] { "passkeys", "totp", "recovery_codes", "consents" }) await db.ExecuteAsync($"delete from {table}");
+            await db.ExecuteAsync($"update api_keys set ended_at = now() where {ApiKey.Good}");
+        }
         await db.ExecuteAsync("update passwords set hash = @hash, changed_at = now()", new { hash });
-        await db.ExecuteAsync("update mail_tokens set used_at = now() where purpose = 'reset' and used_at is null");
+        await MailToken.TakeBackAsync(db, "reset", "change");
         var ended = await db.ExecuteAsync("update logins set ended_at = now(), ended_because = 'password-changed' where ended_at is null");
         await db.NoteAsync(http, Entry.PasswordReset, null, new { ended });
         await db.MailAsync(Letters.PasswordChanged, email);

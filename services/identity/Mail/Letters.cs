@@ -46,6 +46,7 @@ public static class Letters
 
     /// <summary>Has a mail sent, if and only if the transaction commits.</summary>
     public static Task MailAsync(this UserTransaction db, string kind, string to, object? details = null) => db.ExecuteAsync(
-        "insert into mail_outbox (kind, to_address, details) values (@kind, @to, coalesce(@details::jsonb, '{}'))",
+        // By the clock and not now(): of two transactions the one that began first may be the later one.
+        "insert into mail_outbox (kind, to_address, details, created_at) values (@kind, @to, coalesce(@details::jsonb, '{}'), clock_timestamp())",
         new { kind, to, details = details is null ? null : System.Text.Json.JsonSerializer.Serialize(details, Json.Options) });
 }

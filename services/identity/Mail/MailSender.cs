@@ -75,7 +75,7 @@ public sealed class MailSender(IConfiguration config, Database database, TokenIs
         }
     }
 
-    // Null where it is not wanted any more: an invitation that was revoked.
+    // Null where it is not wanted any more: an invitation that was revoked, a token that was taken back before it was made.
     private async Task<Letter?> WriteAsync(Waiting mail, CancellationToken ct)
     {
         var details = JsonSerializer.Deserialize<Details>(mail.Details, Json.Options)!;
@@ -85,8 +85,11 @@ public sealed class MailSender(IConfiguration config, Database database, TokenIs
         {
             if (await db.ExecuteAsync("update invitations set token_hash = @Hash where invitation_id = @invitationId and revoked_at is null and accepted_at is null", new { token.Hash, invitationId }) == 0) return null;
         }
-        else if (Letters.TokenOf(mail.Kind) is var (purpose, lasts))
-            await db.ExecuteAsync("insert into mail_tokens (token_hash, purpose, email, expires_at) values (@Hash, @purpose, @ToAddress, now() + @lasts)", new { token.Hash, purpose, mail.ToAddress, lasts });
+        else if (Letters.TokenOf(mail.Kind) is var (purpose, lasts) && await db.ExecuteAsync(
+            """
+            insert into mail_tokens (token_hash, purpose, email, created_at, expires_at)
+            select @Hash, @purpose, to_address, created_at, now() + @lasts from mail_outbox where mail_id = @MailId for update
+            """, new { token.Hash, purpose, mail.MailId, lasts }) == 0) return null;
         await db.CommitAsync();
         var link = mail.Kind == Letters.Invitation ? token.Value : $"{tokens.Issuer}/mail?token={token.Value}";
         return Letters.Of(mail.Kind, mail.ToAddress, link, details.From);

@@ -30,6 +30,14 @@ public readonly record struct MailToken(string Value)
     public static Task<string?> UseAsync(UserTransaction db, string value) => db.FindAsync<string>(
         "update mail_tokens set used_at = now() where token_hash = @Hash and used_at is null and expires_at > now() returning email", new { new MailToken(value).Hash });
 
+    /// <summary>Makes those of some purposes worth nothing, also those that are still to be mailed.</summary>
+    public static async Task TakeBackAsync(UserTransaction db, params string[] purposes)
+    {
+        // In this order: a mail that is being sent is waited for here, and its token is there afterwards.
+        await db.ExecuteAsync("delete from mail_outbox where kind = any(@purposes)", new { purposes });
+        await db.ExecuteAsync("update mail_tokens set used_at = now() where purpose = any(@purposes) and used_at is null", new { purposes });
+    }
+
     public static Microsoft.AspNetCore.Http.HttpResults.ProblemHttpResult Refused() =>
         Problems.Of(400, "invalid-token", "The link is unknown, too old, or was used before. Ask for a new one.");
 
