@@ -10,6 +10,7 @@ begin
     if not public.is_administrator() then return 'forbidden'; end if;
     -- One at a time: two administrators must not take the role from each other at one moment.
     perform pg_advisory_xact_lock(hashtextextended('identity.first-administrator', 0));
+    if not public.is_administrator() then return 'forbidden'; end if;
     perform from public.accounts where user_id = target for update;
     if not found then return 'not-found'; end if;
     if (wanted = 'disable' or (wanted = 'take-role' and wanted_role = 'administrator'))
@@ -34,7 +35,7 @@ begin
             get diagnostics changed = row_count;
             -- What its tokens say of roles is true for ten minutes: they are to be made anew.
             if changed > 0 then
-                insert into public.revocations (mark, issued_until) values (public.revocation_mark('person', target), now());
+                insert into public.revocations (mark, issued_until) values (public.revocation_mark('person', target), clock_timestamp() + interval '2 seconds');
             end if;
     end case;
     if changed = 0 then return 'unchanged'; end if;
@@ -517,9 +518,20 @@ CREATE FUNCTION public.revoke_person() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
+declare
+    until constant timestamptz := case when tg_op = 'UPDATE' then clock_timestamp() + interval '2 seconds' end;
 begin
-    insert into public.revocations (mark, issued_until)
-    values (public.revocation_mark('person', old.user_id), case when tg_op = 'UPDATE' then now() + interval '2 seconds' end);
+    insert into public.revocations (mark, issued_until) values (public.revocation_mark('person', old.user_id), until);
+    -- Those of one that is deleted are deleted with it, and end by that.
+    if tg_op = 'UPDATE' then
+        insert into public.revocations (mark, issued_until)
+        select public.revocation_mark('person', client_id), until from public.applications where user_id = old.user_id
+        union all
+        select public.revocation_mark('login', l.login_id), until
+        from public.applications a
+        join public.logins l on l.client_id = a.client_id::text
+        where a.user_id = old.user_id and l.ended_at is null;
+    end if;
     return null;
 end
 $$;
