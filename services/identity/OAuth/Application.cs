@@ -34,7 +34,7 @@ public sealed partial record Application(Guid OwnerId, Guid ClientId, string Nam
     private static bool Has(string registered, string? uri) => uri is not null && JsonSerializer.Deserialize<string[]>(registered)!.Any(one =>
         one == uri || OwnMachine(one) is { } wanted && OwnMachine(uri) == wanted);
 
-    private static string? OwnMachine(string uri) => OwnMachines().Match(uri) is { Success: true } match ? match.Groups[1].Value + match.Groups[2].Value : null;
+    private static string? OwnMachine(string uri) => Uri.TryCreate(uri, UriKind.Absolute, out _) && OwnMachines().Match(uri) is { Success: true } match ? match.Groups[1].Value + match.Groups[2].Value : null;
 
     [GeneratedRegex(@"\Ahttp://(127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?(/.*)?\z")]
     private static partial Regex OwnMachines();

@@ -1,3 +1,4 @@
+using System.Globalization;
 using OpenReadings.Chassis;
 
 namespace OpenReadings.Identity.OAuth;
@@ -9,10 +10,14 @@ public static class ApplicationRules
 
     public static IEnumerable<ProblemItem> BrokenByName(string? name)
     {
-        // It stands in the question that people are asked.
-        if (name is null || name.Length is 0 or > LongestName || name.Trim() != name || name.Any(char.IsControl))
-            yield return new("/name", "invalid-name", $"The name has 1 to {LongestName} characters, no control characters, and no white space around it.");
+        // It stands in the question that people are asked, and must not turn what follows around, or look like another by what nobody sees.
+        if (name is null || name.Length is 0 or > LongestName || name.Trim() != name || name.Any(IsUnseen))
+            yield return new("/name", "invalid-name", $"The name has 1 to {LongestName} characters, none of which controls or hides something, and no white space around it.");
     }
+
+    // The two joiners are needed by some scripts, and by pictures of several people.
+    private static bool IsUnseen(char c) => c is not ('\u200c' or '\u200d') && char.GetUnicodeCategory(c) is
+        UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;
 
     public static IEnumerable<ProblemItem> BrokenByScopes(string[]? scopes)
     {

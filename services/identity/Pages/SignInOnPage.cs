@@ -21,9 +21,9 @@ public static class SignInOnPage
     public static IResult First(string next, string? email) =>
         new SeeOther(QueryHelpers.AddQueryString(Path, email is null ? [KeyValuePair.Create<string, string?>("return", next)] : [KeyValuePair.Create<string, string?>("return", next), KeyValuePair.Create("email", (string?)email)]));
 
-    // Only where a question of ours waits: a page of somebody else must not be what follows our own.
+    // Only where a question of ours waits: a page of somebody else must not be what follows our own. And only what can stand in a header.
     private static bool IsOurs(string? next) =>
-        next is not null && (next.StartsWith($"{Authorize.Path}?", StringComparison.Ordinal) || next == DecideDevice.Path || next.StartsWith($"{DecideDevice.Path}?", StringComparison.Ordinal));
+        next is not null && next.All(c => c is > ' ' and < '\x7f') && (next.StartsWith($"{Authorize.Path}?", StringComparison.Ordinal) || next == DecideDevice.Path || next.StartsWith($"{DecideDevice.Path}?", StringComparison.Ordinal));
 
     // A browser holds every redirect that follows a form to the form's page: also the one to the application, where nothing more has to be asked.
     private static async Task<IResult> ShowAsync(

@@ -47,6 +47,23 @@ public sealed class HostileInputTests(IdentityService service)
     }
 
     [Fact]
+    public async Task Addresses_that_are_none_are_refused_before_anybody_is_led_there()
+    {
+        var (app, ada) = (await App.MadeAsync(service, isPublic: true, redirectUri: "http://127.0.0.1/callback"), await Person.SignedUpAsync(service));
+        using var browser = new Browser(service);
+        await browser.AskAsync(app.Request(changes: ("redirect_uri", "http://127.0.0.1:99999/callback")));
+        Assert.Equal((System.Net.HttpStatusCode.BadRequest, null), (browser.Status, browser.Left));
+        foreach (var next in new[] { "/identity/device?x=\r\nx", "/identity/v1/authorize?x=\u00e9" })
+        {
+            await browser.GetAsync($"/identity/sign-in?return={Uri.EscapeDataString(next)}");
+            Assert.Equal((System.Net.HttpStatusCode.BadRequest, null), (browser.Status, browser.Left));
+            await browser.GetAsync("/identity/sign-in?return=%2Fidentity%2Fdevice");
+            await browser.SendAsync(("return", next), ("email", ada.Email), ("password", ada.Password));
+            Assert.Equal((System.Net.HttpStatusCode.BadRequest, null), (browser.Status, browser.Left));
+        }
+    }
+
+    [Fact]
     public async Task Json_with_anything_in_it_is_no_fault_of_ours()
     {
         var ada = await Person.SignedInAsync(service);

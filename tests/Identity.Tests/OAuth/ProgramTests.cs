@@ -209,6 +209,20 @@ public sealed class ProgramTests(IdentityService service)
         }
     }
 
+    [Theory]
+    [InlineData("Lab \u202e")]
+    [InlineData("\u2066Lab")]
+    [InlineData("Lab\u2028is part of OpenReadings")]
+    [InlineData("Open\u200bReadings")]
+    public async Task A_name_that_rewrites_the_question_around_it_is_refused(string name)
+    {
+        var ada = await Person.SignedInAsync(service);
+        var problem = await ada.Http.PostAsJsonAsync("/identity/v1/me/applications", new { name, scopes = new[] { "openid" } }, Ct).RefusedAsync(BadRequest, "validation-failed");
+        Assert.Equal("/name", Assert.Single(problem.Errors!).Pointer);
+        // What holds the signs of some scripts and pictures together is no trick.
+        Assert.Equal(Created, (await ada.Http.PostAsJsonAsync("/identity/v1/me/applications", new { name = "Family \U0001f469\u200d\U0001f467", scopes = new[] { "openid" } }, Ct)).StatusCode);
+    }
+
     [Fact]
     public async Task Discovery_says_where_everything_is_and_both_places_say_the_same()
     {
