@@ -77,6 +77,26 @@ public sealed class RaceTests(IdentityService service)
         Assert.Equal(OK, (await service.WithToken(next.Text("access_token")).GetAsync("/identity/v1/userinfo", Ct)).StatusCode);
     }
 
+    [Fact]
+    public async Task A_login_that_is_just_beginning_ends_with_the_others()
+    {
+        var ada = await Person.SignedInAsync(service);
+        await using var thief = await OpenAsync();
+        await using var transaction = await thief.BeginTransactionAsync(Ct);
+        // As every login begins.
+        await thief.ExecuteAsync(
+            """
+            with proven as (
+                select user_id from accounts join passwords using (user_id) where user_id = @AccountId for share)
+            insert into logins (user_id, login_id, client_id, scope, expires_at) select user_id, gen_random_uuid(), 'thief', 'openid', now() + interval '1 day' from proven
+            """, new { ada.AccountId });
+        var ending = ada.Http.DeleteAsync("/identity/v1/me/logins", Ct);
+        await Task.WhenAny(ending, Task.Delay(2000, Ct));
+        await transaction.CommitAsync(Ct);
+        Assert.Equal(1, (await (await ending).JsonAsync()).GetProperty("ended").GetInt32());
+        Assert.Single(await service.SqlAsync<Guid>("select login_id from logins where user_id = @AccountId and ended_at is null", new { ada.AccountId }));
+    }
+
     private async Task<NpgsqlConnection> OpenAsync()
     {
         var connection = new NpgsqlConnection(service.Database.Superuser);

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Security.Cryptography;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Npgsql;
 using OpenReadings.Chassis;
@@ -11,7 +12,7 @@ namespace OpenReadings.Identity.Accounts;
 
 /// <summary>
 /// Another e-mail address: it takes effect when somebody who reads there has confirmed it, and whoever reads at the old one can undo it for
-/// seven days.
+/// seven days. Then the password is nobody's until one is chosen by mail: whoever changed the address knew it.
 /// </summary>
 public static class ChangeEmail
 {
@@ -28,9 +29,9 @@ public static class ChangeEmail
                 await ConfirmAsync(wanted.Token, database, http, ct) is { } problem ? problem : TypedResults.NoContent())
             .WithName("ConfirmEmailChange").WithSummary("Changes the address of an account with the token that was mailed to the new one: good for a day and once.")
             .WithExample(request: """{"token": "om_7Jm0nU3f…"}""");
-        routes.MapPost("/email-changes/undo", async Task<Results<NoContent, ProblemHttpResult>> (Confirmation wanted, Database database, HttpContext http, CancellationToken ct) =>
-                await UndoAsync(wanted.Token, database, http, ct) is { } problem ? problem : TypedResults.NoContent())
-            .WithName("UndoEmailChange").WithSummary("Brings an address back with the token that was mailed to it, for seven days, and ends all logins.")
+        routes.MapPost("/email-changes/undo", async Task<Results<NoContent, ProblemHttpResult>> (Confirmation wanted, Database database, PasswordHasher passwords, HttpContext http, CancellationToken ct) =>
+                await UndoAsync(wanted.Token, database, passwords, http, ct) is { } problem ? problem : TypedResults.NoContent())
+            .WithName("UndoEmailChange").WithSummary("Brings an address back with the token that was mailed to it, for seven days. Ends all logins, and mails a link for a new password: the old one is good no more.")
             .WithExample(request: """{"token": "om_7Jm0nU3f…"}""");
     }
 
@@ -77,9 +78,10 @@ public static class ChangeEmail
         return null;
     }
 
-    public static async Task<ProblemHttpResult?> UndoAsync(string? token, Database database, HttpContext http, CancellationToken ct)
+    public static async Task<ProblemHttpResult?> UndoAsync(string? token, Database database, PasswordHasher passwords, HttpContext http, CancellationToken ct)
     {
         if (await MailToken.FindAsync(database, token, ct, "undo") is not { } found) return MailToken.Refused();
+        var nobodys = await passwords.HashAsync(Convert.ToHexString(RandomNumberGenerator.GetBytes(32)), ct);
         await using var db = await database.BeginAsync(found.UserId, ct);
         if (await MailToken.UseAsync(db, token!) is not { } written || !EmailAddress.TryParse(written, out var email)) return MailToken.Refused();
         var hash = new MailToken(token!).Hash;
@@ -98,6 +100,7 @@ public static class ChangeEmail
         const string Later = "created_at >= (select created_at from mail_tokens where token_hash = @hash)";
         await db.ExecuteAsync($"delete from mail_outbox where kind = @Changed and {Later}", new { Letters.Changed, hash });
         await db.ExecuteAsync($"update mail_tokens set used_at = now() where purpose = 'undo' and used_at is null and {Later}", new { hash });
+        await db.ExecuteAsync("update passwords set hash = @nobodys, changed_at = now()", new { nobodys });
         await db.ExecuteAsync("update logins set ended_at = now(), ended_because = 'revoked' where ended_at is null");
         await db.NoteAsync(http, Entry.EmailChangeUndone, null);
         await db.MailAsync(Letters.Reset, email.Text);

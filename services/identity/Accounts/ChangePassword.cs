@@ -35,6 +35,8 @@ public static class ChangePassword
 
         var hash = await passwords.HashAsync(change.NewPassword!, ct);
         await using var db = await database.BeginAsync(user, ct);
+        // Before the password, as whoever brings an address back: two that lock in another order would wait for each other.
+        await db.ExecuteAsync("select from accounts for key share");
         var changed = await db.ExecuteAsync(
             "update passwords set hash = @hash, changed_at = now() where hash = @was", new { hash, was });
         if (changed == 0) return Account.WrongPassword();        // it was changed meanwhile

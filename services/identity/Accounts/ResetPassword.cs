@@ -36,7 +36,7 @@ public static class ResetPassword
         await using var db = await database.BeginAsync(found.UserId, ct);
         if (await MailToken.UseAsync(db, token!) is not { } email) return MailToken.Refused();
         // Sent to an address that the account no longer has: whoever reads there may not come in.
-        if (await db.ScalarAsync<bool?>("select email_verified_at is not null from accounts where email = @email for update", new { email }) is not { } wasVerified) return MailToken.Refused();
+        if (await db.ScalarAsync<bool?>("select email_verified_at is not null from accounts where email = @email for no key update", new { email }) is not { } wasVerified) return MailToken.Refused();
         if (!wasVerified)
         {
             await db.ExecuteAsync("update accounts set email_verified_at = now()");

@@ -30,6 +30,8 @@ public static class EndLogins
     private static async Task<Ok<Response>> EndOthersAsync(CurrentUser user, Database database, HttpContext http, CancellationToken ct)
     {
         await using var db = await database.BeginAsync(user, ct);
+        // One that is just beginning is waited for here, and is there afterwards.
+        await db.ExecuteAsync("select from accounts for update");
         var ended = await EndAsync(db, "login_id is distinct from @current::uuid", new { current = Entry.LoginOf(user) });
         if (ended > 0) await db.NoteAsync(http, Entry.LoginsEnded, Entry.LoginOf(user), new { ended });
         await db.CommitAsync();

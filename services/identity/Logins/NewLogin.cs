@@ -16,7 +16,7 @@ public static class NewLogin
         var begun = await db.ExecuteAsync(
             """
             with proven as (
-                select user_id from passwords join accounts using (user_id) where hash = @Hash and disabled_at is null for share)
+                select user_id from accounts join passwords using (user_id) where hash = @Hash and disabled_at is null for share)
             insert into logins (user_id, login_id, client_id, scope, authenticated_at, expires_at, device, address, methods)
             select user_id, @loginId, @client, @scope, @now, @now + interval '90 days', @device, @place::cidr, @Methods from proven
             """,

@@ -34,7 +34,7 @@ public static class Letters
         Change => new(to, "Confirm your new e-mail address",
             $"Somebody, probably you, wants to use this address for their account at OpenReadings.\n\nTo confirm that it is yours, open\n\n{link}\n\nThe link is good for a day. If it was not you, ignore this mail."),
         Changed => new(to, "Your e-mail address was changed",
-            $"Your account at OpenReadings has another e-mail address now.\n\nIf it was not you who changed it, open\n\n{link}\n\nwithin seven days: it brings this address back and signs everybody out. Then choose a new password."),
+            $"Your account at OpenReadings has another e-mail address now.\n\nIf it was not you who changed it, open\n\n{link}\n\nwithin seven days: it brings this address back, signs everybody out, and mails you a link for a new password."),
         PasswordChanged => new(to, "Your password was changed",
             "The password of your account at OpenReadings was changed, and all other logins have ended.\n\nIf it was not you, choose a new password with \"forgotten password\" at once."),
         SignedUpAgain => new(to, "You have an account already",

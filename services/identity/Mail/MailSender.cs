@@ -81,6 +81,8 @@ public sealed class MailSender(IConfiguration config, Database database, TokenIs
         var details = JsonSerializer.Deserialize<Details>(mail.Details, Json.Options)!;
         var token = MailToken.New();
         await using var db = await database.BeginAsync(mail.UserId, ct);
+        // First, as everybody does who takes mails back: two that lock in another order would wait for each other.
+        await db.ExecuteAsync("select from accounts for key share");
         if (details.InvitationId is { } invitationId)
         {
             if (await db.ExecuteAsync("update invitations set token_hash = @Hash where invitation_id = @invitationId and revoked_at is null and accepted_at is null", new { token.Hash, invitationId }) == 0) return null;

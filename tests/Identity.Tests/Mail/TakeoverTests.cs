@@ -22,9 +22,20 @@ public sealed class TakeoverTests(MailingService service) : IClassFixture<Mailin
         var (hers, his) = (await service.Mail.WaitForAsync(ada.Email, Changed), await service.Mail.WaitForAsync(first, Changed));
         Assert.Equal(NoContent, (await UndoAsync(his)).StatusCode);
         Assert.Equal(NoContent, (await UndoAsync(hers)).StatusCode);
-        await service.Mail.WaitForAsync(ada.Email, NewPassword);
-        await ada.SignInAsync();
+        await ChooseAsync(ada);
         Assert.Equal(ada.Email, await EmailAsync(ada));
+    }
+
+    [Fact]
+    public async Task Once_an_address_is_brought_back_the_password_of_whoever_changed_it_changes_nothing_more()
+    {
+        var ada = await Person.SignedInAsync(service);
+        await ChangeAsync(ada, NewAddress());
+        Assert.Equal(NoContent, (await UndoAsync(await service.Mail.WaitForAsync(ada.Email, Changed))).StatusCode);
+        // A program would sign in again, and change it once more, before a person has found the mail.
+        await ada.TrySignInAsync(ada.Password).RefusedAsync(Unauthorized, "invalid-credentials");
+        await AskAsync(ada, NewAddress()).RefusedAsync(Forbidden, "wrong-password");
+        await ChooseAsync(ada);
     }
 
     [Fact]
@@ -55,7 +66,7 @@ public sealed class TakeoverTests(MailingService service) : IClassFixture<Mailin
         Assert.Equal(Created, (await service.PostAsync("accounts", squatter)).StatusCode);
         var his = await (await service.PostAsync("logins", squatter)).TokensAsync();
         Assert.Equal(NoContent, (await UndoAsync(undo)).StatusCode);
-        await ada.SignInAsync();
+        await ChooseAsync(ada);
         Assert.Equal(ada.Email, await EmailAsync(ada));
         // The other account is there as it was, but for an address that was never its own.
         var left = (await (await service.WithToken(his.AccessToken).GetAsync("/identity/v1/me", Ct)).JsonAsync()).GetProperty("email").GetString();
@@ -161,6 +172,14 @@ public sealed class TakeoverTests(MailingService service) : IClassFixture<Mailin
         Assert.Equal(Accepted, (await AskAsync(person, address)).StatusCode);
         var mail = await service.Mail.WaitForAsync(address, ConfirmNew);
         Assert.Equal(NoContent, (await service.PostAsync("email-changes/confirm", new { token = mail.Token })).StatusCode);
+    }
+
+    private async Task ChooseAsync(Person person)
+    {
+        var reset = await service.Mail.WaitForAsync(person.Email, NewPassword);
+        person.Password = "Not-for-any-log-2";
+        Assert.Equal(NoContent, (await service.PostAsync("password-resets/confirm", new { token = reset.Token, new_password = person.Password })).StatusCode);
+        await person.SignInAsync();
     }
 
     private Task<HttpResponseMessage> UndoAsync(Arrived mail) => service.PostAsync("email-changes/undo", new { token = mail.Token });
