@@ -10,7 +10,7 @@ namespace OpenReadings.Identity.Accounts;
 /// <summary>
 /// A new password for whoever reads the mails of an address. Asking is answered alike, and takes as long, whether anybody has the address or
 /// not. Choosing ends all logins; keys of gadgets stay, as they do when a password is changed: the person ends those that they do not know.
-/// Nothing stays where nobody had shown yet that the address is theirs: whoever made it may be somebody else.
+/// They end where nobody had shown yet that the address is theirs: whoever made them may be somebody else.
 /// </summary>
 public static class ResetPassword
 {
@@ -40,7 +40,8 @@ public static class ResetPassword
         if (!wasVerified)
         {
             await db.ExecuteAsync("update accounts set email_verified_at = now()");
-            foreach (var table in new[] { "passkeys", "totp", "recovery_codes", "consents" }) await db.ExecuteAsync($"delete from {table}");
+            // Not an authenticator: where somebody mistyped their own address, it is what keeps its reader from their readings.
+            foreach (var table in new[] { "passkeys", "consents" }) await db.ExecuteAsync($"delete from {table}");
             await db.ExecuteAsync($"update api_keys set ended_at = now() where {ApiKey.Good}");
         }
         await db.ExecuteAsync("update passwords set hash = @hash, changed_at = now()", new { hash });

@@ -112,23 +112,26 @@ public sealed class TakeoverTests(MailingService service) : IClassFixture<Mailin
     {
         var eve = await Person.SignedInAsync(service);
         var key = (await (await eve.Http.PostAsJsonAsync("/identity/v1/me/api-keys", new { name = "k", scopes = new[] { "readings:read" } }, Ct)).JsonAsync()).GetProperty("key").GetString();
-        var authenticator = new AuthenticatorOf(service, eve);
-        await authenticator.MakeAsync();
-        (await authenticator.ConfirmAsync(await authenticator.NextAsync())).EnsureSuccessStatusCode();
         await service.SqlAsync(
             """
             insert into passkeys (user_id, passkey_id, name, credential_id, public_key, sign_count, transports, is_backup_eligible, is_backed_up)
             values (@AccountId, gen_random_uuid(), 'x', uuid_send(gen_random_uuid()), '\x00', 0, '', false, false)
             """, new { eve.AccountId });
         await service.PostAsync("password-resets", new { email = eve.Email });
-        var reset = await service.Mail.WaitForAsync(eve.Email, NewPassword);
-        Assert.Equal(NoContent, (await service.PostAsync("password-resets/confirm", new { token = reset.Token, new_password = "Not-for-any-log-2" })).StatusCode);
-
-        eve.Password = "Not-for-any-log-2";
-        await eve.SignInAsync();
-        var factors = await (await eve.Http.GetAsync("/identity/v1/me/factors", Ct)).JsonAsync();
-        Assert.Equal((0, 0), (factors.GetProperty("passkeys").GetInt32(), factors.GetProperty("recovery_codes_left").GetInt32()));
+        await ChooseAsync(eve);
+        Assert.Equal(0, (await (await eve.Http.GetAsync("/identity/v1/me/factors", Ct)).JsonAsync()).GetProperty("passkeys").GetInt32());
         Assert.False((await (await service.PostAsync("api-keys/introspect", new { api_key = key })).JsonAsync()).GetProperty("active").GetBoolean());
+    }
+
+    [Fact]
+    public async Task Whoever_reads_at_an_address_that_was_mistyped_comes_no_further_than_the_authenticator()
+    {
+        var authenticator = await AuthenticatorOf.AddedAsync(service);
+        await service.PostAsync("password-resets", new { email = authenticator.Person.Email });
+        var reset = await service.Mail.WaitForAsync(authenticator.Person.Email, NewPassword);
+        Assert.Equal(NoContent, (await service.PostAsync("password-resets/confirm", new { token = reset.Token, new_password = "Not-for-any-log-2" })).StatusCode);
+        await authenticator.SignInAsync(null, "Not-for-any-log-2").RefusedAsync(Unauthorized, "second-factor-required");
+        Assert.Equal(OK, (await authenticator.SignInAsync(await authenticator.NextAsync(), "Not-for-any-log-2")).StatusCode);
     }
 
     [Fact]
