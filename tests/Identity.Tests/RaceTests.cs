@@ -97,6 +97,22 @@ public sealed class RaceTests(IdentityService service)
         Assert.Single(await service.SqlAsync<Guid>("select login_id from logins where user_id = @AccountId and ended_at is null", new { ada.AccountId }));
     }
 
+    [Fact]
+    public async Task A_key_that_is_just_made_is_forgotten_with_its_account()
+    {
+        var (ada, ownId) = (await Person.SignedInAsync(service), Guid.NewGuid());
+        await using var gadget = await OpenAsync();
+        await using var transaction = await gadget.BeginTransactionAsync(Ct);
+        // As every key is made.
+        await gadget.ExecuteAsync("select from accounts where user_id = @AccountId for update", new { ada.AccountId });
+        await gadget.ExecuteAsync("insert into api_keys (user_id, key_id, name, hash, scope, own_id) values (@AccountId, 'abcdefghijkl', 'x', sha256(uuid_send(@ownId)), 'readings:write', @ownId)", new { ada.AccountId, ownId });
+        var deleting = ada.DeleteAccountAsync(ada.Password);
+        await Task.WhenAny(deleting, Task.Delay(2000, Ct));
+        await transaction.CommitAsync(Ct);
+        Assert.Equal(NoContent, (await deleting).StatusCode);
+        Assert.Contains(await service.SqlAsync<string>("select subject from kept.events where event_type = 'account.deleted.v1'"), subject => subject.Contains(ownId.ToString(), StringComparison.Ordinal));
+    }
+
     private async Task<NpgsqlConnection> OpenAsync()
     {
         var connection = new NpgsqlConnection(service.Database.Superuser);

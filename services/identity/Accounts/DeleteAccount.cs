@@ -30,6 +30,8 @@ public static class DeleteAccount
         budget.Forgive(account, place, isFamiliar: true);
 
         await using var db = await database.BeginAsync(user, ct);
+        // A key or application that is just being made is waited for here, and is forgotten too.
+        await db.ExecuteAsync("select from accounts for update");
         var actors = await db.QueryAsync<Guid>("select client_id from applications union select own_id from api_keys where own_id is not null");
         var erasureId = Guid.NewGuid();                      // wholly random: it is all that shows the receipt
         await db.ExecuteAsync("call begin_erasure(@erasureId)", new { erasureId });
