@@ -548,7 +548,8 @@ CREATE FUNCTION public.take_address_back(wanted_email_key text, presented_hash b
     AS $$
     with moved as (
         update public.accounts
-        set email = user_id || '@given-back.invalid', email_key = user_id || '@given-back.invalid'
+        set email = nowhere.address, email_key = nowhere.address
+        from (select gen_random_uuid() || '@given-back.invalid' as address) as nowhere
         where email_key = wanted_email_key and email_verified_at is null and user_id <> public.app_user_id()
           -- The argument is not believed: the token is of the one who asks, and was used in this transaction.
           and exists (select from public.mail_tokens t

@@ -2,6 +2,7 @@ using System.Net.Http.Json;
 using Dapper;
 using Npgsql;
 using OpenReadings.Identity.Tests.Factors;
+using OpenReadings.Identity.Tests.OAuth;
 using static System.Net.HttpStatusCode;
 
 namespace OpenReadings.Identity.Tests.Mail;
@@ -65,6 +66,8 @@ public sealed class TakeoverTests(MailingService service) : IClassFixture<Mailin
         var squatter = new { email = ada.Email.ToUpperInvariant(), password = "Not-for-any-log-3" };
         Assert.Equal(Created, (await service.PostAsync("accounts", squatter)).StatusCode);
         var his = await (await service.PostAsync("logins", squatter)).TokensAsync();
+        // Nor does one who knows where their account would go, and is there already.
+        Assert.Equal(Created, (await service.PostAsync("accounts", new { email = $"{his.AccessToken.Claims().Text("sub")}@given-back.invalid", squatter.password })).StatusCode);
         Assert.Equal(NoContent, (await UndoAsync(undo)).StatusCode);
         await ChooseAsync(ada);
         Assert.Equal(ada.Email, await EmailAsync(ada));
