@@ -45,7 +45,8 @@ public static class ChangePassword
             update logins set ended_at = now(), ended_because = 'password-changed'
             where login_id is distinct from @current and ended_at is null
             """, new { current = Entry.LoginOf(user) });
-        await MailToken.TakeBackAsync(db, "reset", "change");
+        // Not links for a new password: whoever knows the password must not keep out whoever reads the mails.
+        await MailToken.TakeBackAsync(db, "change");
         await db.NoteAsync(http, Entry.PasswordChanged, Entry.LoginOf(user), new { ended });
         await db.MailAsync(Letters.PasswordChanged, (await db.FindAsync<string>("select email from accounts"))!);
         await db.CommitAsync();
