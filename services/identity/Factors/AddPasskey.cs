@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Identity;
 using Npgsql;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Audit;
+using OpenReadings.Identity.Mail;
 using OpenReadings.Identity.Passwords;
 
 namespace OpenReadings.Identity.Factors;
@@ -67,12 +68,13 @@ public static class AddPasskey
         await db.ExecuteAsync("select from accounts for update");
         if (await db.ScalarAsync<int>("select count(*)::int from passkeys") >= Most) return Problems.Of(409, "too-many-passkeys", $"There are {Most} passkeys. Remove one of them first.");
         var (made, id) = (answer.Passkey, Guid.CreateVersion7());
+        await db.MailOfFactorAsync();
         try
         {
             var row = await db.FindAsync<Passkey>(
                 $"""
-                insert into passkeys (passkey_id, name, credential_id, public_key, sign_count, transports, is_backup_eligible, is_backed_up)
-                values (@id, @Name, @CredentialId, @PublicKey, @count, @transports, @IsBackupEligible, @IsBackedUp)
+                insert into passkeys (passkey_id, name, credential_id, public_key, sign_count, transports, is_backup_eligible, is_backed_up, created_at)
+                values (@id, @Name, @CredentialId, @PublicKey, @count, @transports, @IsBackupEligible, @IsBackedUp, clock_timestamp())
                 returning {Passkey.Columns}
                 """, new { id, request.Name, made.CredentialId, made.PublicKey, count = (long)made.SignCount, transports = string.Join(' ', made.Transports ?? []), made.IsBackupEligible, made.IsBackedUp });
             await db.NoteAsync(http, FactorEntry.PasskeyAdded, Entry.LoginOf(user), new { passkeyId = id, request.Name });

@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Mvc;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Audit;
 using OpenReadings.Identity.Keys;
+using OpenReadings.Identity.Mail;
 using OpenReadings.Identity.Passwords;
 using OpenReadings.Identity.Tokens;
 
@@ -65,8 +66,9 @@ public static class ManageTotp
             await db.CommitAsync();
             return refusal!;
         }
+        await db.MailOfFactorAsync();
         // The secret of the code that was checked, and no other that a second request made meanwhile.
-        if (await db.ExecuteAsync("update totp set confirmed_at = now() where confirmed_at is null and secret = @Secret", new { authenticator.Secret }) == 0)
+        if (await db.ExecuteAsync("update totp set confirmed_at = clock_timestamp() where confirmed_at is null and secret = @Secret", new { authenticator.Secret }) == 0)
             return Problems.Of(409, "totp-exists", "Your authenticator was changed meanwhile.");
         var codes = await RecoveryCodes.MakeAsync(db);
         await db.NoteAsync(http, FactorEntry.TotpAdded, Entry.LoginOf(user));

@@ -8,7 +8,7 @@ public sealed record Letter(string To, string Subject, string Text);
 /// <summary>What stands in each kind of mail, and which token it carries.</summary>
 public static class Letters
 {
-    public const string Verify = "verify", Reset = "reset", Change = "change", Changed = "changed", PasswordChanged = "password-changed", SignedUpAgain = "signed-up-again",
+    public const string Verify = "verify", Reset = "reset", Change = "change", Changed = "changed", PasswordChanged = "password-changed", FactorAdded = "factor-added", SignedUpAgain = "signed-up-again",
         Invitation = "invitation";
 
     /// <summary>The purpose of the token that a kind of mail carries, and how long it is good; null where there is none.</summary>
@@ -17,7 +17,7 @@ public static class Letters
         Verify => ("verify", TimeSpan.FromDays(1)),
         Reset => ("reset", TimeSpan.FromHours(1)),
         Change => ("change", TimeSpan.FromDays(1)),
-        Changed => ("undo", TimeSpan.FromDays(7)),
+        Changed or FactorAdded => ("undo", TimeSpan.FromDays(7)),
         _ => null,
     };
 
@@ -35,6 +35,8 @@ public static class Letters
             $"Somebody, probably you, wants to use this address for their account at OpenReadings.\n\nTo confirm that it is yours, open\n\n{link}\n\nThe link is good for a day. If it was not you, ignore this mail."),
         Changed => new(to, "Your e-mail address was changed",
             $"Your account at OpenReadings has another e-mail address now.\n\nIf it was not you who changed it, open\n\n{link}\n\nwithin seven days: it brings this address back, signs everybody out, and mails you a link for a new password."),
+        FactorAdded => new(to, "There is another way into your account",
+            $"An authenticator or a passkey was added to your account at OpenReadings.\n\nIf it was not you who added it, open\n\n{link}\n\nwithin seven days: it takes it away with all that was added and changed after it, signs everybody out, and mails you a link for a new password."),
         PasswordChanged => new(to, "Your password was changed",
             "The password of your account at OpenReadings was changed, and all other logins have ended.\n\nIf it was not you, choose a new password with \"forgotten password\" at once."),
         SignedUpAgain => new(to, "You have an account already",
@@ -43,6 +45,15 @@ public static class Letters
             $"{from ?? "Somebody"} invites you to OpenReadings, where people keep what they measure.\n\nSign up with this address and the invitation\n\n{link}\n\nIt is good for seven days and for one person."),
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "There is no such mail."),
     };
+
+    /// <summary>
+    /// Tells a person of another way in, and how to undo it. Before it is made, which is undone by being later. Who never confirmed the address
+    /// hears nothing: it may be somebody else who reads there.
+    /// </summary>
+    public static async Task MailOfFactorAsync(this UserTransaction db)
+    {
+        if (await db.FindAsync<string>("select email from accounts where email_verified_at is not null") is { } email) await db.MailAsync(FactorAdded, email);
+    }
 
     /// <summary>Has a mail sent, if and only if the transaction commits.</summary>
     public static Task MailAsync(this UserTransaction db, string kind, string to, object? details = null) => db.ExecuteAsync(

@@ -19,7 +19,7 @@ public static class OpenMail
     {
         ["verify"] = new("Confirm your address", "Press the button if you have signed up at OpenReadings.", "Confirm", "Your address is confirmed."),
         ["change"] = new("Confirm your new address", "Press the button if you want to use this address for your account.", "Confirm", "Your address is changed."),
-        ["undo"] = new("Bring your address back", "Press the button if it was not you who changed the address of your account. Everybody is signed out then, the password is good no more, and you get a mail for a new one.", "Bring it back", "Your address is back. Look for the mail and choose a new password."),
+        ["undo"] = new("Undo what was changed", "Press the button if it was not you who changed the address of your account, or who added an authenticator or a passkey. All of that since then is undone. Everybody is signed out then, the password is good no more, and you get a mail for a new one.", "Undo it", "It is undone. Look for the mail and choose a new password."),
         ["reset"] = new("Choose a new password", "It has at least seven characters, with upper case, lower case and a digit. All your logins end.", "Change the password", "Your password is changed. Sign in with the new one."),
     };
 

@@ -64,6 +64,21 @@ public sealed class PasskeyTests(PasskeyTests.OwnService service) : IClassFixtur
     }
 
     [Fact]
+    public async Task Whoever_has_confirmed_their_address_hears_of_a_passkey_and_can_undo_it()
+    {
+        var ada = await Person.SignedInAsync(service);
+        await AddAsync(ada);
+        async Task<IReadOnlyList<bool>> MailsAsync() => await service.SqlAsync<bool>(
+            "select m.created_at <= p.created_at from mail_outbox m join passkeys p using (user_id) where user_id = @AccountId and kind = 'factor-added' and to_address = @Email order by p.created_at", new { ada.AccountId, ada.Email });
+        Assert.Empty(await MailsAsync());
+        await service.SqlAsync("delete from passkeys where user_id = @AccountId; update accounts set email_verified_at = now() where user_id = @AccountId", new { ada.AccountId });
+        await Browser.NewAuthenticatorAsync();
+        await AddAsync(ada);
+        // What is undone is what was made from then on: this one, too.
+        Assert.Equal([true], await MailsAsync());
+    }
+
+    [Fact]
     public async Task With_a_second_factor_a_passkey_asks_for_no_code()
     {
         var mine = await AuthenticatorOf.AddedAsync(service);

@@ -10,7 +10,7 @@ namespace OpenReadings.Identity.Tests.Mail;
 /// <summary>Somebody has a person's password, or their address, and wants to keep the account.</summary>
 public sealed class TakeoverTests(MailingService service) : IClassFixture<MailingService>
 {
-    private const string ConfirmNew = "Confirm your new e-mail address", Changed = "Your e-mail address was changed", NewPassword = "Choose a new password";
+    private const string ConfirmNew = "Confirm your new e-mail address", Changed = "Your e-mail address was changed", NewPassword = "Choose a new password", FactorAdded = "There is another way into your account";
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
     [Fact]
@@ -111,15 +111,48 @@ public sealed class TakeoverTests(MailingService service) : IClassFixture<Mailin
     }
 
     [Fact]
+    public async Task Changing_the_password_again_and_again_does_not_spoil_the_link_for_a_new_one()
+    {
+        var ada = await Person.SignedInAsync(service);
+        await service.PostAsync("password-resets", new { email = ada.Email });
+        await service.Mail.WaitForAsync(ada.Email, NewPassword);
+        Assert.Equal(NoContent, (await ada.ChangePasswordAsync(ada.Password, "Not-for-any-log-eve-3")).StatusCode);
+        await ChooseAsync(ada);
+    }
+
+    [Fact]
+    public async Task Two_factors_that_somebody_else_added_are_undone_by_mail()
+    {
+        var (authenticator, ada) = await VerifiedAsync();
+        var added = await service.Mail.WaitForAsync(ada.Email, FactorAdded);
+        await PasskeyAsync(ada);
+        await ChangeAsync(ada, NewAddress());
+        Assert.Equal(NoContent, (await UndoAsync(added)).StatusCode);
+        await authenticator.SignInAsync(await authenticator.NextAsync()).RefusedAsync(Unauthorized, "invalid-credentials");
+        await ChooseAsync(ada);
+        var factors = await (await ada.Http.GetAsync("/identity/v1/me/factors", Ct)).JsonAsync();
+        Assert.Equal((0, 0, ada.Email), (factors.GetProperty("passkeys").GetInt32(), factors.GetProperty("recovery_codes_left").GetInt32(), await EmailAsync(ada)));
+    }
+
+    [Fact]
+    public async Task What_was_added_before_what_is_undone_stays()
+    {
+        var (authenticator, ada) = await VerifiedAsync();
+        await PasskeyAsync(ada);
+        await ChangeAsync(ada, NewAddress());
+        Assert.Equal(NoContent, (await UndoAsync(await service.Mail.WaitForAsync(ada.Email, Changed))).StatusCode);
+        var reset = await service.Mail.WaitForAsync(ada.Email, NewPassword);
+        Assert.Equal(NoContent, (await service.PostAsync("password-resets/confirm", new { token = reset.Token, new_password = "Not-for-any-log-2" })).StatusCode);
+        Assert.Equal(OK, (await authenticator.SignInAsync(await authenticator.NextAsync(), "Not-for-any-log-2")).StatusCode);
+        Assert.Single(await service.SqlAsync<Guid>("select passkey_id from passkeys where user_id = @AccountId", new { ada.AccountId }));
+    }
+
+    [Fact]
     public async Task Who_signed_up_with_anothers_address_keeps_no_way_in_when_that_one_chooses_a_password()
     {
         var eve = await Person.SignedInAsync(service);
         var key = (await (await eve.Http.PostAsJsonAsync("/identity/v1/me/api-keys", new { name = "k", scopes = new[] { "readings:read" } }, Ct)).JsonAsync()).GetProperty("key").GetString();
-        await service.SqlAsync(
-            """
-            insert into passkeys (user_id, passkey_id, name, credential_id, public_key, sign_count, transports, is_backup_eligible, is_backed_up)
-            values (@AccountId, gen_random_uuid(), 'x', uuid_send(gen_random_uuid()), '\x00', 0, '', false, false)
-            """, new { eve.AccountId });
+        await PasskeyAsync(eve);
         await service.PostAsync("password-resets", new { email = eve.Email });
         await ChooseAsync(eve);
         Assert.Equal(0, (await (await eve.Http.GetAsync("/identity/v1/me/factors", Ct)).JsonAsync()).GetProperty("passkeys").GetInt32());
@@ -133,6 +166,8 @@ public sealed class TakeoverTests(MailingService service) : IClassFixture<Mailin
         await service.PostAsync("password-resets", new { email = authenticator.Person.Email });
         var reset = await service.Mail.WaitForAsync(authenticator.Person.Email, NewPassword);
         Assert.Equal(NoContent, (await service.PostAsync("password-resets/confirm", new { token = reset.Token, new_password = "Not-for-any-log-2" })).StatusCode);
+        // Nor did they get a way to undo it.
+        Assert.DoesNotContain(service.Mail.To(authenticator.Person.Email), mail => mail.Subject == FactorAdded);
         await authenticator.SignInAsync(null, "Not-for-any-log-2").RefusedAsync(Unauthorized, "second-factor-required");
         Assert.Equal(OK, (await authenticator.SignInAsync(await authenticator.NextAsync(), "Not-for-any-log-2")).StatusCode);
     }
@@ -167,6 +202,22 @@ public sealed class TakeoverTests(MailingService service) : IClassFixture<Mailin
         await service.SqlAsync("update accounts set disabled_at = now() where user_id = @AccountId", new { ada.AccountId });
         await service.PostAsync("accounts", new { email = address, password = Person.FirstPassword, invitation = mail.Token }).RefusedAsync(BadRequest, "invalid-invitation");
     }
+
+    private async Task<(AuthenticatorOf Authenticator, Person Person)> VerifiedAsync()
+    {
+        var ada = await Person.SignedInAsync(service);
+        await service.SqlAsync("update accounts set email_verified_at = now() where user_id = @AccountId", new { ada.AccountId });
+        var authenticator = new AuthenticatorOf(service, ada);
+        await authenticator.MakeAsync();
+        (await authenticator.ConfirmAsync(await authenticator.NextAsync())).EnsureSuccessStatusCode();
+        return (authenticator, ada);
+    }
+
+    private Task PasskeyAsync(Person person) => service.SqlAsync(
+        """
+        insert into passkeys (user_id, passkey_id, name, credential_id, public_key, sign_count, transports, is_backup_eligible, is_backed_up)
+        values (@AccountId, gen_random_uuid(), 'x', uuid_send(gen_random_uuid()), '\x00', 0, '', false, false)
+        """, new { person.AccountId });
 
     private static string NewAddress() => $"{Guid.NewGuid():N}@example.net";
 
