@@ -1,6 +1,7 @@
 using System.Runtime.Versioning;
 using OpenReadings.Chassis;
 using OpenReadings.Events;
+using OpenReadings.Sync.Archives;
 using OpenReadings.Sync.Importing;
 
 [assembly: UnsupportedOSPlatform("windows")]    // files are kept from others by their mode
@@ -22,6 +23,7 @@ ListImports.Map(routes);
 ShowImport.Map(routes);
 ListRejects.Map(routes);
 CancelImport.Map(routes);
+TakeArchive.Map(routes);
 return await app.ServeAsync();
 
 public partial class Program;

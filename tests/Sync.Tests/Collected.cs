@@ -14,6 +14,10 @@ public sealed class Collected : IRecords
     public List<string> Skipped { get; } = [];
     public List<(long Line, string? Record, string Type, string Detail)> Rejects { get; } = [];
 
+    public List<Source> Sources { get; } = [];
+
+    public void Declared(Source source) => Sources.Add(source);
+
     public void Reading(Source source, Metric metric, ReadOnlySpan<byte> at, double value, long line) =>
         Readings.Add((source.Name, metric.Name, Encoding.ASCII.GetString(at), value, line));
 

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using System.Text;
+using Microsoft.AspNetCore.Http.Timeouts;
 using Microsoft.AspNetCore.Mvc;
 using OpenReadings.Chassis;
 
@@ -51,6 +52,7 @@ public static class ListReadings
 
         async Task<IResult> StreamAsync(bool csv, long left)
         {
+            http.Features.Get<IHttpRequestTimeoutFeature>()?.DisableTimeout();     // of any length; each page is soon read, and Kestrel ends those that stand still
             var begun = false;
             for (var more = true; more && left > 0;)
             {

@@ -35,6 +35,19 @@ public sealed class FileContent(Stream file, FileLimits limits)
         return new Guarded(ZipEntries.Open(file, entry), file, limits);
     }
 
+    /// <summary>The files of a zip, by name and place.</summary>
+    public IEnumerable<ZipEntry> Entries()
+    {
+        var mark = new byte[4];
+        file.Position = 0;
+        if (file.ReadAtLeast(mark, mark.Length, throwOnEndOfStream: false) < 4 || mark is not [0x50, 0x4b, 3 or 5, 4 or 6])
+            throw new FileRefusedException("wrong-format", "This is not an archive: it is no zip.");
+        return ZipEntries.Of(file, limits.MostEntries);
+    }
+
+    /// <summary>Opens one of <see cref="Entries"/>.</summary>
+    public Stream Open(ZipEntry which) => new Guarded(ZipEntries.Open(file, which), file, limits);
+
     /// <summary>The first bytes of a text that is open at its beginning.</summary>
     public static ReadOnlyMemory<byte> BeginningOf(Stream text)
     {

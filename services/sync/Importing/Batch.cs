@@ -253,3 +253,15 @@ public sealed class EventBatch(Source source, int lane) : Batch(source, lane)
 
     public override void Dispose() => events.Clear();
 }
+
+/// <summary>Nothing but the source: it is made as it was declared.</summary>
+public sealed class DeclarationBatch(Source source) : Batch(source, 0)
+{
+    public override string Path => "";
+    public override int Count => 0;
+    public override IEnumerable<Metric> Metrics => [];
+    public override IEnumerable<KeyValuePair<string, int>> Types => [];
+    public override void Write(PooledBuffer body, Func<Metric, Converter?> converterOf) { }
+    public override (long Line, string Record, int Items) Find(string[] pointer) => (1, "", 0);
+    public override void Dispose() { }
+}

@@ -11,6 +11,8 @@ public sealed class Batches(Action<string> skip, Action<long, string?, string, s
     private readonly Queue<Batch> full = new();
     private int waiting;
 
+    public void Declared(Source source) => full.Enqueue(new DeclarationBatch(source));
+
     public void Reading(Source source, Metric metric, ReadOnlySpan<byte> at, double value, long line)
     {
         var columns = Of(source);

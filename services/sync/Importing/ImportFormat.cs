@@ -1,24 +1,28 @@
 using System.Text;
 using OpenReadings.Sync.Apple;
+using OpenReadings.Sync.Archives;
 using OpenReadings.Sync.Csv;
 using OpenReadings.Sync.Files;
 
 namespace OpenReadings.Sync.Importing;
 
 /// <summary>What is to be done with a file, as its owner said when it was given.</summary>
-/// <param name="Format">apple-health or csv.</param>
+/// <param name="Format">apple-health, csv or openreadings.</param>
 /// <param name="SourceId">The source that everything goes to; null: one for each name in the file.</param>
 /// <param name="SourceName">Name of the source, should it have to be made.</param>
 /// <param name="Mapping">For csv: the mapping, as JSON.</param>
 public sealed record ImportRequest(string Format, Guid? SourceId, string? SourceName, string? Mapping)
 {
-    public const string AppleHealth = "apple-health", Csv = "csv";
+    public const string AppleHealth = "apple-health", Csv = "csv", Archive = "openreadings";
     private const int MostSources = 1_000;
 
     /// <summary>Opens the reader of the format, and goes on where an earlier one stood.</summary>
-    public IFileReader Open(FileContent content, Guid user, IRecords to, Position? from = null) => Format == Csv
-        ? OpenCsv(content, user, to, from)
-        : OpenApple(content, user, to, from);
+    public IFileReader Open(FileContent content, Guid user, IRecords to, Position? from = null) => Format switch
+    {
+        Csv => OpenCsv(content, user, to, from),
+        Archive => new ArchiveReader(content, to, from),
+        _ => OpenApple(content, user, to, from),
+    };
 
     private AppleHealthReader OpenApple(FileContent content, Guid user, IRecords to, Position? from)
     {

@@ -98,6 +98,7 @@ internal sealed class ImportRun : IDisposable
             while (batches.TakeFull() is { } batch)
             {
                 await DeclareAsync(batch, ct);
+                if (batch is DeclarationBatch) continue;
                 ledger.Sent(ledger.Current);
                 await lanes[batch.Lane].Writer.WriteAsync((batch, ledger.Current), ct);
             }

@@ -39,6 +39,8 @@ public sealed class Preview : IRecords
         return new(request.Format, [.. sources], [.. preview.rows.Take(MostRows)], preview.skipped, [.. preview.problems.Take(MostProblems)], more || !isWhole);
     }
 
+    public void Declared(Source source) => MetricsOf(source);
+
     public void Reading(Source source, Metric metric, ReadOnlySpan<byte> at, double value, long line) => Row(source, [metric], at, [value], line);
 
     public void Row(Source source, Metric[] metrics, ReadOnlySpan<byte> at, ReadOnlySpan<double> values, long line)

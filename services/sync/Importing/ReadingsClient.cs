@@ -26,8 +26,9 @@ public sealed class ReadingsClient(IHttpClientFactory clients, ServiceTokens tok
         var units = await UnitsAsync(user, path, ct);
         if (units is null)
         {
-            var made = new { source.Name, source.Kind, Metrics = metrics.ToDictionary(metric => metric.Name, Spec) };
-            using var created = await SendAsync(user, HttpMethod.Put, path, JsonSerializer.SerializeToUtf8Bytes(made, Wire.Json), ct);
+            var made = source.Declared ?? JsonSerializer.SerializeToUtf8Bytes(
+                new { source.Name, source.Kind, Metrics = metrics.ToDictionary(metric => metric.Name, Spec) }, Wire.Json);
+            using var created = await SendAsync(user, HttpMethod.Put, path, made, ct);
             return await UnitsAsync(user, path, ct) ?? throw new PausedException("readings lost the source that it had just made");
         }
 

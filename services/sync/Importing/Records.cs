@@ -23,6 +23,9 @@ public sealed record Source(Guid Id, string Name, string Kind)
         return new Guid(hash[..16], bigEndian: true);
     }
 
+    /// <summary>All that its owner said of it (the body of <c>PutSource</c>), where the file holds that; it then is made so.</summary>
+    public byte[]? Declared { get; init; }
+
     internal SourceColumns? Columns { get; set; }
 }
 
@@ -51,11 +54,15 @@ public sealed record Happening(
     string Kind, string Type, string From, string To, IReadOnlyDictionary<string, Quantity>? Values = null,
     IReadOnlyDictionary<string, object>? Details = null)
 {
+    /// <summary>The event's own id, where it has one; it keeps it where it is free.</summary>
+    public Guid? Id { get; init; }
+
     /// <summary>About how many characters of JSON it makes.</summary>
     [JsonIgnore]
     public int Length => 150 + (Values?.Count ?? 0) * 80 + (Details?.Sum(detail => detail.Key.Length + (detail.Value switch
     {
         string text => text.Length,
+        System.Text.Json.JsonElement any => any.GetRawText().Length,
         IReadOnlyDictionary<string, string> texts => texts.Sum(text => text.Key.Length + text.Value.Length + 10),
         _ => 10,
     })) ?? 0);
@@ -64,6 +71,9 @@ public sealed record Happening(
 /// <summary>Takes what a reader finds in a file. Times are RFC 3339 in UTF-8 with the offset that the file gave.</summary>
 public interface IRecords
 {
+    /// <summary>A source that is to be there, even if nothing of it follows.</summary>
+    void Declared(Source source);
+
     /// <summary>One value of one metric.</summary>
     void Reading(Source source, Metric metric, ReadOnlySpan<byte> at, double value, long line);
 

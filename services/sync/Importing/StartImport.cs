@@ -3,6 +3,7 @@ using System.Text;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Mvc;
 using OpenReadings.Chassis;
+using OpenReadings.Sync.Archives;
 using OpenReadings.Sync.Csv;
 
 namespace OpenReadings.Sync.Importing;
@@ -21,11 +22,12 @@ public static class StartImport
     public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/imports", HandleAsync)
         .Produces<ImportView>(202).Produces<PreviewResult>(200)
         .DisableRequestTimeout()    // a large file on a slow line takes hours; Kestrel ends those that stand still
-        .WithName("StartImport").WithSummary("Import a file: apple-health (export.xml or its zip) or csv with a mapping").WithDescription(Description)
+        .WithName("StartImport").WithSummary("Import a file: apple-health (export.xml or its zip), csv with a mapping, or openreadings (an archive)").WithDescription(Description)
         .WithExample(request: "<HealthData>…</HealthData>", response: ImportView.Example, requestType: "application/octet-stream");
 
     private static async Task<IResult> HandleAsync(
-        [AsParameters] Query query, HttpContext http, CurrentUser user, Database database, ImportFiles files, ImportOptions options, Uploads uploads, ImportSignal signal, CancellationToken ct)
+        [AsParameters] Query query, HttpContext http, CurrentUser user, Database database, ImportFiles files, ImportOptions options, Uploads uploads, ImportSignal signal,
+        IHttpClientFactory clients, CancellationToken ct)
     {
         var request = Check(query);
         var encoding = http.Request.Headers.ContentEncoding.ToString();
@@ -49,6 +51,12 @@ public static class StartImport
         try
         {
             if (bytes == 0) return Empty();
+            if (request.Format == ImportRequest.Archive && user.IsSignedIn)
+            {
+                await using var archive = File.OpenRead(temporary);
+                await RestoreProfile.FromAsync(archive, options.Unpacked, http.Request, clients, ct);
+            }
+
             await using var db = await database.BeginAsync(user, ct);
             var made = await db.ExecuteAsync(
                 """
@@ -73,7 +81,10 @@ public static class StartImport
     {
         static ProblemException Wrong(string type, string parameter, string detail) => new(400, type, detail, new ProblemItem($"/{parameter}", type, detail));
 
-        if (query.Format is not (ImportRequest.AppleHealth or ImportRequest.Csv)) throw Wrong("unknown-format", "format", "The format is apple-health or csv.");
+        if (query.Format is not (ImportRequest.AppleHealth or ImportRequest.Csv or ImportRequest.Archive))
+            throw Wrong("unknown-format", "format", "The format is apple-health, csv or openreadings.");
+        if (query.Format == ImportRequest.Archive && (query.SourceId is not null || query.SourceName is not null))
+            throw Wrong("invalid-value", "source_id", "An archive says itself which sources it holds.");
         if (query.SourceName is { Length: 0 or > 200 }) throw Wrong("invalid-value", "source_name", "A name has 1 to 200 characters.");
         if (query.ImportId == Guid.Empty) throw Wrong("invalid-value", "import_id", "Not the empty id.");
         if (query.Format == ImportRequest.Csv)
@@ -142,5 +153,8 @@ public static class StartImport
 
         A local time that the clock skipped is rejected (`nonexistent-local-time`); one that it showed twice is the first of the two, unless the row
         before shows that it is the second. A row with a cell that is not a number is rejected as a whole.
+
+        An archive (`GET /sync/v1/archive`) brings back its sources under their own ids, with readings and events; what is there already stays
+        or is replaced, as with any import. Name, time zone and preferences come back when the person themself sends it.
         """;
 }

@@ -1,0 +1,1 @@
+alter table imports validate constraint imports_format_check;

@@ -1,0 +1,53 @@
+using System.Net.Http.Headers;
+using OpenReadings.Chassis;
+using OpenReadings.Sync.Files;
+using OpenReadings.Sync.Importing;
+
+namespace OpenReadings.Sync.Archives;
+
+/// <summary>
+/// Brings back name, time zone and preferences from an archive, as the archive is given: with the person's own token, since no
+/// service may change an account by itself. An archive that a key or an application sends leaves the account as it is.
+/// </summary>
+public static class RestoreProfile
+{
+    private const int Most = 128 * 1024;
+
+    public static async Task FromAsync(Stream file, FileLimits limits, HttpRequest request, IHttpClientFactory clients, CancellationToken ct)
+    {
+        var content = new FileContent(file, limits);
+        try
+        {
+            foreach (var entry in content.Entries().ToList())
+            {
+                var path = entry.Name switch { "data/profile.json" => "/identity/v1/me", "data/preferences.json" => "/identity/v1/me/preferences", _ => null };
+                if (path is null) continue;
+                using var stream = content.Open(entry);
+                var bytes = new byte[Most];
+                var length = stream.ReadAtLeast(bytes, Most, throwOnEndOfStream: false);
+                await ChangeAsync(path, bytes[..length], request, clients, ct);
+            }
+        }
+        catch (FileRefusedException e)
+        {
+            throw new ProblemException(422, e.Type, e.Message);
+        }
+        catch (Exception e) when (e is InvalidDataException or PausedException)
+        {
+            throw e is PausedException
+                ? new ProblemException(503, "identity-unavailable", "The account cannot be changed now, and nothing was imported. Try again shortly.")
+                : new ProblemException(422, "wrong-format", "The zip is damaged.");
+        }
+    }
+
+    private static async Task ChangeAsync(string path, byte[] change, HttpRequest request, IHttpClientFactory clients, CancellationToken ct)
+    {
+        using var patch = new HttpRequestMessage(HttpMethod.Patch, path) { Content = new ByteArrayContent(change) { Headers = { ContentType = new("application/json") } } };
+        patch.Headers.Authorization = AuthenticationHeaderValue.Parse(request.Headers.Authorization.ToString());
+        using var response = await Calls.SendAsync(clients.CreateClient("identity"), patch, "identity", ct);
+        if (response.IsSuccessStatusCode) return;
+        using var problem = await Calls.ReadAsync(response, ct);
+        if ((int)response.StatusCode is 401 or 408 or 429 or >= 500) throw new PausedException($"identity answered {(int)response.StatusCode}");
+        throw new ProblemException(422, "invalid-profile", $"The archive's {(path.EndsWith("/me", StringComparison.Ordinal) ? "profile" : "preferences")} cannot be brought back, and nothing was imported: {Calls.Text(problem, "detail")}");
+    }
+}
