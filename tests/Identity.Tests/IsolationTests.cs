@@ -140,6 +140,7 @@ public sealed class IsolationTests(IdentityService service)
             returning passkey_id
             """, new { ada.AccountId })).Single();
         using (var totp = await ada.Http.PostAsync("/identity/v1/me/totp", null, Ct)) totp.EnsureSuccessStatusCode();
+        await service.SqlAsync("insert into avatars (user_id, media_type, bytes, etag) values (@AccountId, 'image/png', 'hers', '\"hers\"')", new { ada.AccountId });
         var keyId = (await service.SqlAsync<string>("select key_id from api_keys where user_id = @AccountId", new { ada.AccountId })).Single();
         var (mine, login) = (await RowsOfAsync(ada), (await service.SqlAsync<Guid>("select login_id from logins where user_id = @AccountId", new { ada.AccountId })).Single());
         foreach (var (method, route) in service.Routes())

@@ -35,6 +35,30 @@ const actions = {
     }, options)
   },
   async verified({ is }) { await devtools.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified: is }) },
+  // A picture as canvas makes it: a slope of colours, half of it see-through where the format can.
+  async draw({ type, width, height, quality }) {
+    await page.goto('http://localhost/')
+    return page.evaluate(async ({ type, width, height, quality }) => {
+      const canvas = new OffscreenCanvas(width, height), pen = canvas.getContext('2d')
+      for (let x = 0; x < width; x++) {
+        pen.fillStyle = `rgba(${x * 255 / width}, 90, ${255 - x * 255 / width}, ${x < width / 2 || type === 'image/jpeg' ? 1 : 0.5})`
+        pen.fillRect(x, 0, 1, height)
+      }
+      return btoa(String.fromCharCode(...new Uint8Array(await (await canvas.convertToBlob({ type, quality })).arrayBuffer())))
+    }, { type, width, height, quality })
+  },
+  // What the browser shows of a picture.
+  async look({ type, bytes }) {
+    await page.goto('http://localhost/')
+    return page.evaluate(async ({ type, bytes }) => {
+      const shown = await createImageBitmap(new Blob([Uint8Array.from(atob(bytes), c => c.charCodeAt(0))], { type }))
+      const pen = new OffscreenCanvas(shown.width, shown.height).getContext('2d')
+      pen.drawImage(shown, 0, 0)
+      let pixels = ''
+      for (const one of pen.getImageData(0, 0, shown.width, shown.height).data) pixels += String.fromCharCode(one)
+      return { width: shown.width, height: shown.height, pixels: btoa(pixels) }
+    }, { type, bytes })
+  },
   async credentials() { return (await devtools.send('WebAuthn.getCredentials', { authenticatorId })).credentials },
 }
 

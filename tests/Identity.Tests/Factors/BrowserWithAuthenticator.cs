@@ -27,6 +27,16 @@ public sealed class BrowserWithAuthenticator : IAsyncDisposable
     /// <summary>What is on the authenticator, private keys included.</summary>
     public Task<JsonElement> CredentialsAsync() => DoAsync(new { @do = "credentials" });
 
+    /// <summary>A picture that the browser made.</summary>
+    public async Task<byte[]> DrawAsync(string type, int width, int height, double quality = 0.8) => (await DoAsync(new { @do = "draw", type, width, height, quality })).GetBytesFromBase64();
+
+    /// <summary>What the browser shows of a picture: how wide and high, and every pixel.</summary>
+    public async Task<(int Width, int Height, string Pixels)> LookAsync(string type, byte[] bytes)
+    {
+        var seen = await DoAsync(new { @do = "look", type, bytes });
+        return (seen.GetProperty("width").GetInt32(), seen.GetProperty("height").GetInt32(), seen.GetProperty("pixels").GetString()!);
+    }
+
     private async Task<JsonElement> DoAsync(object what)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
