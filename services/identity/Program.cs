@@ -72,6 +72,7 @@ EndSession.Map(programs);
 var pages = app.MapGroup("/identity");
 SignInOnPage.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
 DecideDevice.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
+PasskeysOnPage.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
 OpenMail.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
 ShowStyles.Map(pages);
 ShowUserInfo.Map(app.MapGroup("/identity/v1").RequireAuthorization().WithTags("programs"));
