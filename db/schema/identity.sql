@@ -681,6 +681,19 @@ CREATE TABLE public.authorization_codes (
 
 ALTER TABLE ONLY public.authorization_codes FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.avatars (
+    user_id uuid DEFAULT public.app_user_id() NOT NULL,
+    media_type text NOT NULL,
+    bytes bytea NOT NULL,
+    etag text NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT avatars_bytes_check CHECK (((length(bytes) >= 1) AND (length(bytes) <= 2097152))),
+    CONSTRAINT avatars_media_type_check CHECK ((media_type = ANY (ARRAY['image/png'::text, 'image/jpeg'::text, 'image/webp'::text])))
+);
+ALTER TABLE ONLY public.avatars ALTER COLUMN bytes SET STORAGE EXTERNAL;
+
+ALTER TABLE ONLY public.avatars FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.browser_sessions (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
     login_id uuid NOT NULL,
@@ -991,6 +1004,9 @@ ALTER TABLE ONLY public.authorization_codes
 ALTER TABLE ONLY public.authorization_codes
     ADD CONSTRAINT authorization_codes_pkey PRIMARY KEY (user_id, code_hash);
 
+ALTER TABLE ONLY public.avatars
+    ADD CONSTRAINT avatars_pkey PRIMARY KEY (user_id);
+
 ALTER TABLE ONLY public.browser_sessions
     ADD CONSTRAINT browser_sessions_cookie_hash_key UNIQUE (cookie_hash);
 
@@ -1148,6 +1164,9 @@ ALTER TABLE ONLY public.audit
 ALTER TABLE ONLY public.authorization_codes
     ADD CONSTRAINT authorization_codes_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.avatars
+    ADD CONSTRAINT avatars_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.browser_sessions
     ADD CONSTRAINT browser_sessions_user_id_login_id_fkey FOREIGN KEY (user_id, login_id) REFERENCES public.logins(user_id, login_id) ON DELETE CASCADE;
 
@@ -1211,6 +1230,8 @@ ALTER TABLE public.audit ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.authorization_codes ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.avatars ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.browser_sessions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.code_tries ENABLE ROW LEVEL SECURITY;
@@ -1240,6 +1261,8 @@ CREATE POLICY own_rows ON public.applications USING ((user_id = ( SELECT public.
 CREATE POLICY own_rows ON public.audit USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.authorization_codes USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
+CREATE POLICY own_rows ON public.avatars USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.browser_sessions USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
@@ -1458,6 +1481,10 @@ GRANT SELECT ON TABLE public.audit TO identity_backup;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.authorization_codes TO identity_app;
 GRANT SELECT ON TABLE public.authorization_codes TO identity_backup;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.avatars TO identity_app;
+GRANT SELECT ON TABLE public.avatars TO identity_backup;
+GRANT SELECT ON TABLE public.avatars TO identity_readonly;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.browser_sessions TO identity_app;
 GRANT SELECT ON TABLE public.browser_sessions TO identity_backup;

@@ -116,7 +116,7 @@ CREATE TABLE public.imports (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     started_at timestamp with time zone,
     finished_at timestamp with time zone,
-    CONSTRAINT imports_format_check CHECK ((format = ANY (ARRAY['apple-health'::text, 'csv'::text]))),
+    CONSTRAINT imports_format_check CHECK ((format = ANY (ARRAY['apple-health'::text, 'csv'::text, 'openreadings'::text]))),
     CONSTRAINT imports_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])))
 )
 WITH (fillfactor='70');

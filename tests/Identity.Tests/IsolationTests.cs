@@ -93,7 +93,7 @@ public sealed class IsolationTests(IdentityService service)
             // Programs prove themselves, and pages ask for a cookie: their own tests say how.
             "POST /identity/v1/device-authorizations", "POST /identity/v1/tokens/introspect", "POST /identity/v1/tokens/revoke", "GET /identity/v1/authorize", "POST /identity/v1/authorize",
             "GET /identity/v1/end-session", "POST /identity/v1/end-session", "GET /identity/sign-in", "POST /identity/sign-in", "GET /identity/device", "POST /identity/device",
-            "GET /identity/pages.css", "GET /identity/mail", "POST /identity/mail", "POST /identity/v1/email-verifications", "POST /identity/v1/password-resets",
+            "GET /identity/pages.css", "GET /identity/passkeys.js", "GET /identity/passkeys", "POST /identity/passkeys", "POST /identity/passkeys/options", "GET /identity/mail", "POST /identity/mail", "POST /identity/v1/email-verifications", "POST /identity/v1/password-resets",
             "POST /identity/v1/password-resets/confirm", "POST /identity/v1/email-changes/confirm", "POST /identity/v1/email-changes/undo", "GET /.well-known/oauth-authorization-server/identity", "GET /livez", "GET /readyz", "GET /startupz",
         ];
         foreach (var (method, route) in service.Routes())
@@ -116,7 +116,8 @@ public sealed class IsolationTests(IdentityService service)
             .Select(route => $"{route.Method} {route.Route.RoutePattern.RawText}").Order();
         Assert.Equal(
             [
-                "DELETE /identity/v1/me", "DELETE /identity/v1/me/totp", "GET /identity/device", "GET /identity/mail", "GET /identity/sign-in", "GET /identity/v1/authorize", "POST /identity/device", "POST /identity/mail",
+                "DELETE /identity/v1/me", "DELETE /identity/v1/me/totp", "GET /identity/device", "GET /identity/mail", "GET /identity/passkeys", "GET /identity/sign-in", "GET /identity/v1/authorize", "POST /identity/device", "POST /identity/mail",
+                "POST /identity/passkeys", "POST /identity/passkeys/options",
                 "POST /identity/sign-in", "POST /identity/v1/accounts", "POST /identity/v1/authorize", "POST /identity/v1/email-changes/confirm", "POST /identity/v1/email-changes/undo",
                 "POST /identity/v1/email-verifications", "POST /identity/v1/logins", "POST /identity/v1/logins/refresh", "POST /identity/v1/me/email", "POST /identity/v1/me/pairings", "POST /identity/v1/me/passkeys/options",
                 "POST /identity/v1/me/recovery-codes", "POST /identity/v1/me/totp/confirm", "POST /identity/v1/passkey-logins", "POST /identity/v1/passkey-logins/options", "POST /identity/v1/password-resets",
@@ -140,6 +141,7 @@ public sealed class IsolationTests(IdentityService service)
             returning passkey_id
             """, new { ada.AccountId })).Single();
         using (var totp = await ada.Http.PostAsync("/identity/v1/me/totp", null, Ct)) totp.EnsureSuccessStatusCode();
+        await service.SqlAsync("insert into avatars (user_id, media_type, bytes, etag) values (@AccountId, 'image/png', 'hers', '\"hers\"')", new { ada.AccountId });
         var keyId = (await service.SqlAsync<string>("select key_id from api_keys where user_id = @AccountId", new { ada.AccountId })).Single();
         var (mine, login) = (await RowsOfAsync(ada), (await service.SqlAsync<Guid>("select login_id from logins where user_id = @AccountId", new { ada.AccountId })).Single());
         foreach (var (method, route) in service.Routes())

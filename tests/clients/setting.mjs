@@ -60,7 +60,7 @@ export async function look(page, name) {
 export async function signIn(page) {
   await page.getByLabel('E-mail address').fill(setting.email)
   await page.getByLabel('Password').fill(setting.password)
-  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click()
 }
 
 export const answer = said => process.stdout.write(JSON.stringify({ ...said, seen }))

@@ -7,7 +7,7 @@ namespace OpenReadings.Identity.Audit;
 public static class Entry
 {
     public const string SignedIn = "signed-in", SignInRefused = "sign-in-refused", SignedOut = "signed-out", LoginEnded = "login-ended", LoginsEnded = "logins-ended", TokenReused = "token-reused",
-        PasswordChanged = "password-changed", ProfileChanged = "profile-changed", PreferencesChanged = "preferences-changed", ApiKeyMade = "api-key-made",
+        PasswordChanged = "password-changed", ProfileChanged = "profile-changed", AvatarChanged = "avatar-changed", AvatarRemoved = "avatar-removed", PreferencesChanged = "preferences-changed", ApiKeyMade = "api-key-made",
         ApiKeyRotated = "api-key-rotated", ApiKeyEnded = "api-key-ended",
         ApplicationMade = "application-made", ApplicationChanged = "application-changed", ApplicationSecretRotated = "application-secret-rotated", ApplicationEnded = "application-ended",
         ApplicationAllowed = "application-allowed", ApplicationRemoved = "application-removed", EmailVerified = "email-verified", PasswordReset = "password-reset", EmailChangeAsked = "email-change-asked",

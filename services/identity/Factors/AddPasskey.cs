@@ -33,14 +33,18 @@ public static class AddPasskey
             .WithExample(request: """{"name": "Phone", "credential": {"id": "…", "type": "public-key", "response": {"clientDataJSON": "…", "attestationObject": "…"}}}""", response: Passkey.Example);
     }
 
-    private static async Task<Results<Ok<OptionsResponse>, ProblemHttpResult>> AskAsync(
-        OptionsRequest request, CurrentUser user, Database database, PasswordAgain password, PasskeyCeremony ceremony, HttpContext http, CancellationToken ct)
+    private static Task<Results<Ok<OptionsResponse>, ProblemHttpResult>> AskAsync(
+        OptionsRequest request, CurrentUser user, Database database, PasswordAgain password, PasskeyCeremony ceremony, HttpContext http, CancellationToken ct) =>
+        AskForAsync(user.Id, request.Password, database, password, ceremony, http, ct);
+
+    internal static async Task<Results<Ok<OptionsResponse>, ProblemHttpResult>> AskForAsync(
+        Guid person, string given, Database database, PasswordAgain password, PasskeyCeremony ceremony, HttpContext http, CancellationToken ct)
     {
-        if (await password.RefuseAsync(user, request.Password, http, ct) is { } refused) return refused;
-        await using var db = await database.BeginAsync(user, ct);
+        if (await password.RefuseAsync(person, given, http, ct) is { } refused) return refused;
+        await using var db = await database.BeginAsync(person, ct);
         var profile = (await db.FindAsync<Profile>("select email, name from accounts"))!;
-        var entity = new PasskeyUserEntity { Id = user.Id.ToString(), Name = profile.Email, DisplayName = profile.Name ?? profile.Email };
-        var made = await ceremony.HandlerFor(db, user.Id).MakeCreationOptionsAsync(entity, http);
+        var entity = new PasskeyUserEntity { Id = person.ToString(), Name = profile.Email, DisplayName = profile.Name ?? profile.Email };
+        var made = await ceremony.HandlerFor(db, person).MakeCreationOptionsAsync(entity, http);
         var asked = JsonElement.Parse(made.CreationOptionsJson);
         await PasskeyCeremony.KeepAsync(db, asked, made.AttestationState);
         await db.CommitAsync();
@@ -48,21 +52,25 @@ public static class AddPasskey
         return TypedResults.Ok(new OptionsResponse(asked));
     }
 
-    private static async Task<Results<Created<Passkey>, ProblemHttpResult>> AddAsync(
-        Request request, CurrentUser user, Database database, PasskeyCeremony ceremony, HttpContext http, CancellationToken ct)
+    private static Task<Results<Created<Passkey>, ProblemHttpResult>> AddAsync(
+        Request request, CurrentUser user, Database database, PasskeyCeremony ceremony, HttpContext http, CancellationToken ct) =>
+        AddForAsync(user.Id, Entry.LoginOf(user), request, database, ceremony, http, ct);
+
+    internal static async Task<Results<Created<Passkey>, ProblemHttpResult>> AddForAsync(
+        Guid person, Guid? loginId, Request request, Database database, PasskeyCeremony ceremony, HttpContext http, CancellationToken ct)
     {
         if (Passkey.BrokenByName(request.Name) is { Length: > 0 } broken) return Problems.Of(400, "validation-failed", "Some fields are not valid.", broken);
         if (PasskeyCeremony.Read(request.Credential) is not { } credential) return Invalid();
         string? state;
-        await using (var taken = await database.BeginAsync(user, ct))
+        await using (var taken = await database.BeginAsync(person, ct))
         {
             state = await PasskeyCeremony.TakeAsync(taken, credential);
             await taken.CommitAsync();
         }
         if (state is null) return Invalid();
 
-        await using var db = await database.BeginAsync(user, ct);
-        var answer = await ceremony.HandlerFor(db, user.Id).PerformAttestationAsync(new() { CredentialJson = credential.Json, AttestationState = state, HttpContext = http });
+        await using var db = await database.BeginAsync(person, ct);
+        var answer = await ceremony.HandlerFor(db, person).PerformAttestationAsync(new() { CredentialJson = credential.Json, AttestationState = state, HttpContext = http });
         if (!answer.Succeeded) return Invalid();
         // One at a time for each person, or twenty could be many more.
         await db.ExecuteAsync("select from accounts for update");
@@ -77,7 +85,7 @@ public static class AddPasskey
                 values (@id, @Name, @CredentialId, @PublicKey, @count, @transports, @IsBackupEligible, @IsBackedUp, clock_timestamp())
                 returning {Passkey.Columns}
                 """, new { id, request.Name, made.CredentialId, made.PublicKey, count = (long)made.SignCount, transports = string.Join(' ', made.Transports ?? []), made.IsBackupEligible, made.IsBackedUp });
-            await db.NoteAsync(http, FactorEntry.PasskeyAdded, Entry.LoginOf(user), new { passkeyId = id, request.Name });
+            await db.NoteAsync(http, FactorEntry.PasskeyAdded, loginId, new { passkeyId = id, request.Name });
             await db.CommitAsync();
             return TypedResults.Created($"/identity/v1/me/passkeys/{id}", row);
         }

@@ -23,23 +23,30 @@ public static class ManagePasskeys
     private static async Task<Response> ListAsync(CurrentUser user, Database database, CancellationToken ct) =>
         new(await database.ReadAsync<Passkey>(user, $"select {Passkey.Columns} from passkeys order by created_at desc, passkey_id", null, ct));
 
-    private static async Task<Results<Ok<Passkey>, ProblemHttpResult>> RenameAsync(
-        Guid passkeyId, Request change, CurrentUser user, Database database, HttpContext http, CancellationToken ct)
+    private static Task<Results<Ok<Passkey>, ProblemHttpResult>> RenameAsync(
+        Guid passkeyId, Request change, CurrentUser user, Database database, HttpContext http, CancellationToken ct) =>
+        RenameForAsync(user.Id, Entry.LoginOf(user), passkeyId, change, database, http, ct);
+
+    internal static async Task<Results<Ok<Passkey>, ProblemHttpResult>> RenameForAsync(
+        Guid person, Guid? loginId, Guid passkeyId, Request change, Database database, HttpContext http, CancellationToken ct)
     {
         if (Passkey.BrokenByName(change.Name) is { Length: > 0 } broken) return Problems.Of(400, "validation-failed", "Some fields are not valid.", broken);
-        await using var db = await database.BeginAsync(user, ct);
+        await using var db = await database.BeginAsync(person, ct);
         if (await db.FindAsync<Passkey>($"update passkeys set name = @Name where passkey_id = @passkeyId returning {Passkey.Columns}", new { passkeyId, change.Name }) is not { } row) return NotFound();
-        await db.NoteAsync(http, FactorEntry.PasskeyRenamed, Entry.LoginOf(user), new { passkeyId, change.Name });
+        await db.NoteAsync(http, FactorEntry.PasskeyRenamed, loginId, new { passkeyId, change.Name });
         await db.CommitAsync();
         return TypedResults.Ok(row);
     }
 
-    private static async Task<Results<NoContent, ProblemHttpResult>> RemoveAsync(
-        Guid passkeyId, CurrentUser user, Database database, HttpContext http, CancellationToken ct)
+    private static Task<Results<NoContent, ProblemHttpResult>> RemoveAsync(
+        Guid passkeyId, CurrentUser user, Database database, HttpContext http, CancellationToken ct) => RemoveForAsync(user.Id, Entry.LoginOf(user), passkeyId, database, http, ct);
+
+    internal static async Task<Results<NoContent, ProblemHttpResult>> RemoveForAsync(
+        Guid person, Guid? loginId, Guid passkeyId, Database database, HttpContext http, CancellationToken ct)
     {
-        await using var db = await database.BeginAsync(user, ct);
+        await using var db = await database.BeginAsync(person, ct);
         if (await db.ExecuteAsync("delete from passkeys where passkey_id = @passkeyId", new { passkeyId }) == 0) return NotFound();
-        await db.NoteAsync(http, FactorEntry.PasskeyRemoved, Entry.LoginOf(user), new { passkeyId });
+        await db.NoteAsync(http, FactorEntry.PasskeyRemoved, loginId, new { passkeyId });
         await db.CommitAsync();
         return TypedResults.NoContent();
     }

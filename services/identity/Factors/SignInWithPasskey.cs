@@ -43,7 +43,15 @@ public static class SignInWithPasskey
     private static async Task<Results<Ok<LoginTokens>, ProblemHttpResult>> HandleAsync(
         Request request, Database database, PasskeyCeremony ceremony, TokenIssuer tokens, TimeProvider clock, HttpContext http, CancellationToken ct)
     {
-        if (PasskeyCeremony.Read(request.Credential) is not { } credential) return Refused();
+        var answer = await BeginAsync(request.Credential, database, ceremony, http, (db, person) => SignIn.BeginAsync(db, http, person, tokens, clock.GetUtcNow()), ct);
+        return answer is null ? Refused() : TypedResults.Ok(answer);
+    }
+
+    /// <summary>Begins a login of whomever the credential proves, and commits it; null where it proves nobody, or nothing began.</summary>
+    internal static async Task<T?> BeginAsync<T>(
+        JsonElement given, Database database, PasskeyCeremony ceremony, HttpContext http, Func<UserTransaction, ProvenPerson, Task<T?>> beginAsync, CancellationToken ct) where T : class
+    {
+        if (PasskeyCeremony.Read(given) is not { } credential) return null;
         string? state;
         Found? found;
         await using (var unowned = await database.BeginUnownedAsync(ct))
@@ -52,13 +60,13 @@ public static class SignInWithPasskey
             found = await unowned.FindAsync<Found>("select user_id, is_disabled from find_passkey(@Id)", new { credential.Id });
             await unowned.CommitAsync();
         }
-        if (state is null || found is not { IsDisabled: false }) return Refused();
+        if (state is null || found is not { IsDisabled: false }) return null;
 
         await using var db = await database.BeginAsync(found.UserId, ct);
-        if (await ProveAsync(db, credential, state, found.UserId, ceremony, http) is not { } person) return Refused();
-        if (await SignIn.BeginAsync(db, http, person, tokens, clock.GetUtcNow()) is not { } answer) return Refused();
+        if (await ProveAsync(db, credential, state, found.UserId, ceremony, http) is not { } person) return null;
+        if (await beginAsync(db, person) is not { } begun) return null;
         await db.CommitAsync();
-        return TypedResults.Ok(answer);
+        return begun;
     }
 
     /// <summary>Null where the credential is not right, in a transaction that is then committed with what the audit says of it.</summary>
@@ -82,6 +90,6 @@ public static class SignInWithPasskey
         return new(userId, (await db.ScalarAsync<string>("select hash from passwords"))!, Methods);
     }
 
-    private static ProblemHttpResult Refused() =>
+    internal static ProblemHttpResult Refused() =>
         Problems.Of(401, "invalid-passkey", "This passkey signs nobody in, or not with this answer: ask again.");
 }

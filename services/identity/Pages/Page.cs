@@ -3,19 +3,20 @@ using Microsoft.AspNetCore.Components.Web;
 
 namespace OpenReadings.Identity.Pages;
 
-/// <summary>Shows a page: plain HTML that needs no script, and may load, frame and send nothing but what it says.</summary>
+/// <summary>Shows a page: plain HTML that needs no script (but for adding and using passkeys), and may load, frame and send nothing but what it says.</summary>
 public sealed class Page(IServiceProvider services, ILoggerFactory loggers)
 {
     /// <param name="http">Whose answer it is.</param>
     /// <param name="parameters">Of the component.</param>
     /// <param name="status">200 unless it says that something is wrong.</param>
     /// <param name="sendsTo">Where a form of the page may lead, beside ourselves: browsers hold the redirect after a form to it, too.</param>
-    public async Task<IResult> ShowAsync<T>(HttpContext http, Dictionary<string, object?> parameters, int status = 200, string? sendsTo = null) where T : IComponent
+    /// <param name="usesPasskeys">Browsers let passkeys be used by a script alone: ours, which asks ourselves.</param>
+    public async Task<IResult> ShowAsync<T>(HttpContext http, Dictionary<string, object?> parameters, int status = 200, string? sendsTo = null, bool usesPasskeys = false) where T : IComponent
     {
         await using var renderer = new HtmlRenderer(services, loggers);
         var html = await renderer.Dispatcher.InvokeAsync(async () => (await renderer.RenderComponentAsync<T>(ParameterView.FromDictionary(parameters))).ToHtmlString());
         http.Response.Headers.CacheControl = "no-store";
-        http.Response.Headers.ContentSecurityPolicy = $"default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'{(sendsTo is null ? "" : $" {sendsTo}")}";
+        http.Response.Headers.ContentSecurityPolicy = $"default-src 'none'; {(usesPasskeys ? "script-src 'self'; connect-src 'self'; " : "")}style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'{(sendsTo is null ? "" : $" {sendsTo}")}";
         return Results.Content($"<!DOCTYPE html>\n{html}\n", "text/html; charset=utf-8", statusCode: status);
     }
 

@@ -1,5 +1,7 @@
+using System.Text.Json;
 using Microsoft.AspNetCore.WebUtilities;
 using OpenReadings.Chassis;
+using OpenReadings.Identity.Factors;
 using OpenReadings.Identity.Logins;
 using OpenReadings.Identity.OAuth;
 
@@ -9,6 +11,8 @@ namespace OpenReadings.Identity.Pages;
 public static class SignInOnPage
 {
     private const string Path = "/identity/sign-in", LoginScope = "openid";
+
+    private sealed record Begun(Guid LoginId);
 
     public static void Map(IEndpointRouteBuilder routes)
     {
@@ -23,16 +27,17 @@ public static class SignInOnPage
 
     // Only where a question of ours waits: a page of somebody else must not be what follows our own. And only what can stand in a header.
     private static bool IsOurs(string? next) =>
-        next is not null && next.All(c => c is > ' ' and < '\x7f') && (next.StartsWith($"{Authorize.Path}?", StringComparison.Ordinal) || next == DecideDevice.Path || next.StartsWith($"{DecideDevice.Path}?", StringComparison.Ordinal));
+        next is not null && next.All(c => c is > ' ' and < '\x7f') && (next.StartsWith($"{Authorize.Path}?", StringComparison.Ordinal) || next == DecideDevice.Path
+            || next.StartsWith($"{DecideDevice.Path}?", StringComparison.Ordinal) || next == PasskeysOnPage.Path);
 
     // A browser holds every redirect that follows a form to the form's page: also the one to the application, where nothing more has to be asked.
     private static async Task<IResult> ShowAsync(
         HttpContext http, Database database, BrowserSession sessions, Page page, string next, string? email, CancellationToken ct, string? problem = null, int status = 200) =>
         await page.ShowAsync<SignInPage>(http, new() { ["FormToken"] = sessions.FormTokenFor(http), ["Return"] = next, ["Email"] = email, ["Problem"] = problem },
-            status, await Authorize.SendsToAsync(next, database, ct));
+            status, await Authorize.SendsToAsync(next, database, ct), usesPasskeys: true);
 
     private static async Task<IResult> HandleAsync(
-        HttpContext http, Credentials credentials, Database database, BrowserSession sessions, Page page, TimeProvider clock, CancellationToken ct)
+        HttpContext http, Credentials credentials, PasskeyCeremony ceremony, Database database, BrowserSession sessions, Page page, TimeProvider clock, CancellationToken ct)
     {
         Form form;
         try { form = await Form.OfAsync(http.Request, ct); }
@@ -41,18 +46,37 @@ public static class SignInOnPage
         var email = form["email"] ?? "";
         if (!sessions.IsOurs(http, form)) return await ShowAsync(http, database, sessions, page, next, email, ct, "The form was too old. Try once more.", 403);
 
-        var (person, refusal) = await credentials.CheckAsync(email, form["password"] ?? "", form["code"], http, ct);
-        if (person is null) return await ShowAsync(http, database, sessions, page, next, email, ct, refusal!.ProblemDetails.Detail, refusal.StatusCode);
         var before = await sessions.FindAsync(http, ct);
-        await using (var db = await database.BeginAsync(person.UserId, ct))
+        if (form["passkey"] is { } given)
         {
-            if (await NewLogin.BeginAsync(db, http, person, BrowserSession.Client, LoginScope, clock.GetUtcNow()) is not { } loginId)
-                return await ShowAsync(http, database, sessions, page, next, email, ct, Credentials.Refused().ProblemDetails.Detail, 401);
-            await sessions.BeginAsync(db, http, loginId);
+            if (Read(given) is not { } credential || await SignInWithPasskey.BeginAsync(credential, database, ceremony, http, BeginAsync, ct) is null)
+                return await ShowAsync(http, database, sessions, page, next, email, ct, SignInWithPasskey.Refused().ProblemDetails.Detail, 401);
+        }
+        else
+        {
+            var (person, refusal) = await credentials.CheckAsync(email, form["password"] ?? "", form["code"], http, ct);
+            if (person is null) return await ShowAsync(http, database, sessions, page, next, email, ct, refusal!.ProblemDetails.Detail, refusal.StatusCode);
+            await using var db = await database.BeginAsync(person.UserId, ct);
+            if (await BeginAsync(db, person) is null) return await ShowAsync(http, database, sessions, page, next, email, ct, Credentials.Refused().ProblemDetails.Detail, 401);
             await db.CommitAsync();
         }
         // What this browser was before must not live on behind its back.
         if (before is not null) await sessions.EndAsync(before, ct);
         return new SeeOther(next);
+
+        // The same login and a new cookie, however it was proved who it is.
+        async Task<Begun?> BeginAsync(UserTransaction db, ProvenPerson person)
+        {
+            if (await NewLogin.BeginAsync(db, http, person, BrowserSession.Client, LoginScope, clock.GetUtcNow()) is not { } loginId) return null;
+            await sessions.BeginAsync(db, http, loginId);
+            return new(loginId);
+        }
+    }
+
+    /// <summary>What a passkey's script wrote into the form; null where it is no JSON.</summary>
+    internal static JsonElement? Read(string json)
+    {
+        try { return JsonElement.Parse(json); }
+        catch (JsonException) { return null; }
     }
 }

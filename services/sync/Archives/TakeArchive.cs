@@ -34,7 +34,7 @@ public static class TakeArchive
         .DisableRequestTimeout()    // as long as it takes; Kestrel ends those that stand still
         .WithName("TakeArchive").WithSummary("Everything that is kept of you, as one zip that can be imported again (format openreadings).")
         .WithDescription("""
-            `data/` is what an import brings back: `profile.json`, `preferences.json`, and for each source `source.json`, `readings.ndjson` and
+            `data/` is what an import brings back: `profile.json`, `preferences.json`, `avatar` (a picture), and for each source `source.json`, `readings.ndjson` and
             `events.ndjson`. The same data gives the same bytes. `about/` tells of the account: logins, audit, keys, consents, grants, who looked,
             imports; `about=false` leaves it out. The last entry, `end.json`, says that the archive is whole.
             """)
@@ -49,10 +49,17 @@ public static class TakeArchive
         var forLong = new OtherServices(clients, async token => await tokens.ForAsync(user.Id, token));
         // The person's own token may end before a large archive does, so whatever needs it is asked for first.
         JsonElement me, preferences;
+        byte[]? picture = null;
         try
         {
             me = await own.ReadAsync("identity", "/identity/v1/me", ct);
             preferences = await own.ReadAsync("identity", "/identity/v1/me/preferences", ct);
+            if (me.GetProperty("avatar_url").GetString() is { } address)
+            {
+                using var shown = await own.SendAsync("identity", address, "image/*", ct);
+                picture = await shown.Content.ReadAsByteArrayAsync(ct);
+            }
+
             await forLong.ReadAsync("readings", "/readings/v1/sources?limit=1", ct);
         }
         catch (Exception e) when (e is PausedException or FileRefusedException)
@@ -76,6 +83,12 @@ public static class TakeArchive
 
             await WriteAsync(zip, "data/profile.json", new { name = me.GetProperty("name"), time_zone = me.GetProperty("time_zone") }, ct);
             await WriteAsync(zip, "data/preferences.json", preferences, ct);
+            if (picture is not null)
+            {
+                await using var entry = await OpenAsync(zip, "data/avatar", ct);
+                await entry.WriteAsync(picture, ct);
+            }
+
             var sources = 0;
             await foreach (var source in forLong.PagesAsync("readings", "/readings/v1/sources?limit=1000", ct))
             {
@@ -105,7 +118,7 @@ public static class TakeArchive
         {
             await using var rows = await OpenAsync(zip, $"{folder}/readings.ndjson", ct);
             using var answer = await from.SendAsync("readings", $"/readings/v1/sources/{id}/readings", "application/x-ndjson", ct);
-            await answer.Content.CopyToAsync(rows, ct);
+            await CopyAsync(await answer.Content.ReadAsStreamAsync(ct), rows, ct);
         }
 
         await WriteItemsAsync(zip, $"{folder}/events.ndjson", EventsAsync(), ct);
@@ -138,6 +151,17 @@ public static class TakeArchive
         await using var entry = await OpenAsync(zip, name, ct);
         await foreach (var item in items)
             await entry.WriteAsync(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(item, Readable) + '\n'), ct);
+    }
+
+    // In pieces of one size: how deflate packs depends on how it is fed, and the network's pieces are never the same twice.
+    private static async Task CopyAsync(Stream from, Stream to, CancellationToken ct)
+    {
+        var piece = new byte[64 * 1024];
+        for (var read = piece.Length; read == piece.Length;)
+        {
+            read = await from.ReadAtLeastAsync(piece, piece.Length, throwOnEndOfStream: false, ct);
+            await to.WriteAsync(piece.AsMemory(0, read), ct);
+        }
     }
 
     private static async Task<Stream> OpenAsync(ZipArchive zip, string name, CancellationToken ct)

@@ -155,6 +155,6 @@ public static class StartImport
         before shows that it is the second. A row with a cell that is not a number is rejected as a whole.
 
         An archive (`GET /sync/v1/archive`) brings back its sources under their own ids, with readings and events; what is there already stays
-        or is replaced, as with any import. Name, time zone and preferences come back when the person themself sends it.
+        or is replaced, as with any import. Name, time zone, preferences and picture come back when the person themself sends it.
         """;
 }

@@ -27,6 +27,31 @@ public sealed class BrowserWithAuthenticator : IAsyncDisposable
     /// <summary>What is on the authenticator, private keys included.</summary>
     public Task<JsonElement> CredentialsAsync() => DoAsync(new { @do = "credentials" });
 
+    /// <summary>Opens a page of the service in a window with nothing in it, on the origin that the service says it has.</summary>
+    public Task<JsonElement> OpenAsync(string origin, Uri address, string path) => DoAsync(new { @do = "open", origin, address, path });
+
+    public Task<JsonElement> GoAsync(string address) => DoAsync(new { @do = "go", address });
+
+    public Task FillAsync(string field, string value) => DoAsync(new { @do = "fill", field, value });
+
+    /// <summary>Presses a button, and waits until the page shows something.</summary>
+    public Task<JsonElement> PressAsync(string button, string shows) => DoAsync(new { @do = "press", button, shows });
+
+    /// <summary>Throws the cookies of the window away.</summary>
+    public Task ForgetAsync() => DoAsync(new { @do = "forget" });
+
+    public Task<JsonElement> SeeAsync() => DoAsync(new { @do = "see" });
+
+    /// <summary>A picture that the browser made.</summary>
+    public async Task<byte[]> DrawAsync(string type, int width, int height, double quality = 0.8) => (await DoAsync(new { @do = "draw", type, width, height, quality })).GetBytesFromBase64();
+
+    /// <summary>What the browser shows of a picture: how wide and high, and every pixel.</summary>
+    public async Task<(int Width, int Height, string Pixels)> LookAsync(string type, byte[] bytes)
+    {
+        var seen = await DoAsync(new { @do = "look", type, bytes });
+        return (seen.GetProperty("width").GetInt32(), seen.GetProperty("height").GetInt32(), seen.GetProperty("pixels").GetString()!);
+    }
+
     private async Task<JsonElement> DoAsync(object what)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);

@@ -35,7 +35,8 @@ public sealed class TakeoverTests(MailingService service) : IClassFixture<Mailin
         Assert.Equal(NoContent, (await UndoAsync(await service.Mail.WaitForAsync(ada.Email, Changed))).StatusCode);
         // A program would sign in again, and change it once more, before a person has found the mail.
         await ada.TrySignInAsync(ada.Password).RefusedAsync(Unauthorized, "invalid-credentials");
-        await AskAsync(ada, NewAddress()).RefusedAsync(Forbidden, "wrong-password");
+        // The password is wrong now; a moment later the login is refused altogether.
+        using (var asked = await AskAsync(ada, NewAddress())) Assert.Contains(asked.StatusCode, [Forbidden, Unauthorized]);
         await ChooseAsync(ada);
     }
 

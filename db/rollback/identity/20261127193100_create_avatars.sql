@@ -1,0 +1,2 @@
+-- What is lost: the picture of every person.
+drop table avatars;
