@@ -417,6 +417,17 @@ CREATE PROCEDURE public.note_repeated_sign_up(IN taken_email_key text)
     update public.accounts set signed_up_again_at = now() where email_key = taken_email_key;
 $$;
 
+CREATE FUNCTION public.open_erasures(services text[]) RETURNS TABLE(account_id uuid, requested_at timestamp with time zone)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    select e.account_id, e.requested_at
+    from public.erasures e
+    where e.requested_at between now() - interval '30 days' and now() - interval '5 minutes' and not e.erased ?& services
+    order by e.requested_at
+    limit 1000;
+$$;
+
 CREATE PROCEDURE public.own_rows(IN t regclass)
     LANGUAGE plpgsql
     AS $$
@@ -1435,6 +1446,9 @@ GRANT ALL ON PROCEDURE public.note_erased(IN account uuid, IN service text, IN a
 
 REVOKE ALL ON PROCEDURE public.note_repeated_sign_up(IN taken_email_key text) FROM PUBLIC;
 GRANT ALL ON PROCEDURE public.note_repeated_sign_up(IN taken_email_key text) TO identity_app;
+
+REVOKE ALL ON FUNCTION public.open_erasures(services text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.open_erasures(services text[]) TO identity_app;
 
 REVOKE ALL ON FUNCTION public.people(wanted text, before timestamp with time zone, most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.people(wanted text, before timestamp with time zone, most integer) TO identity_app;

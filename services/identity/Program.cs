@@ -36,6 +36,8 @@ builder.Services.AddSingleton<KeyRing>();
 builder.Services.AddHostedService(services => services.GetRequiredService<KeyRing>());
 builder.Services.AddSingleton<ForgetOld>();
 builder.Services.AddHostedService(services => services.GetRequiredService<ForgetOld>());
+builder.Services.AddSingleton<RepeatErasures>();
+builder.Services.AddHostedService(services => services.GetRequiredService<RepeatErasures>());
 
 builder.Services.AddHostedService<FirstAdministrator>();
 builder.Services.AddSingleton<MailSender>().AddHostedService(services => services.GetRequiredService<MailSender>());

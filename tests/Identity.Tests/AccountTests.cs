@@ -1,6 +1,8 @@
 using System.Buffers.Text;
 using System.Text;
 using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
+using OpenReadings.Identity.Accounts;
 using static System.Net.HttpStatusCode;
 
 namespace OpenReadings.Identity.Tests;
@@ -125,6 +127,28 @@ public sealed class AccountTests(IdentityService service)
             .Select(_ => person.DeleteAccountAsync(person.Password)));
         Assert.Single(answers, answer => answer.StatusCode == NoContent);
         Assert.Equal(["account.created.v1", "account.deleted.v1"], await service.EventsOfAsync(person.AccountId));
+    }
+
+    [Fact]
+    public async Task An_erasure_that_a_service_never_heard_of_is_told_again_until_it_has_confirmed()
+    {
+        var (open, whole, young) = (Guid.NewGuid(), Guid.NewGuid(), Guid.NewGuid());
+        await service.SqlAsync(
+            """
+            insert into erasures (erasure_id, account_id, requested_at, erased) values
+                (gen_random_uuid(), @open, now() - interval '1 hour', '{"identity": "2026-11-27T09:00:00Z", "sync": "2026-11-27T09:00:00Z"}'),
+                (gen_random_uuid(), @whole, now() - interval '1 hour', '{"identity": "2026-11-27T09:00:00Z", "sync": "2026-11-27T09:00:00Z", "readings": "2026-11-27T09:00:00Z"}'),
+                (gen_random_uuid(), @young, now(), '{}')
+            """, new { open, whole, young });
+        await RepeatAsync();
+        Assert.Equal(["account.deleted.v1"], await service.EventsOfAsync(open));
+        Assert.Empty(await service.EventsOfAsync(whole));
+        Assert.Empty(await service.EventsOfAsync(young));
+        await service.SqlAsync("call note_erased(@open, 'readings', now())", new { open });
+        await RepeatAsync();
+        Assert.Single(await service.EventsOfAsync(open));
+
+        Task RepeatAsync() => service.Services.GetRequiredService<RepeatErasures>().RunOnceAsync(TestContext.Current.CancellationToken);
     }
 
     [Fact]

@@ -82,7 +82,7 @@ public sealed class SafetyTests(SyncService sync)
             walked++;
         }
 
-        Assert.Equal(5, walked);
+        Assert.Equal(6, walked);
         Assert.Equal(before, await adas.GetStringAsync(import, Ct));
     }
 

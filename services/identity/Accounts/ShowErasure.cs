@@ -8,7 +8,7 @@ namespace OpenReadings.Identity.Accounts;
 /// <summary>How far an erasure has come, for whoever was told its id; and once every service has confirmed, a signed receipt. Shown for a year.</summary>
 public static class ShowErasure
 {
-    private static readonly string[] Services = ["identity", "readings", "sync"];
+    public static readonly string[] Services = ["identity", "readings", "sync"];
 
     /// <summary>Erased: when each service had nothing left; null while it has. Receipt: a JWS (ES256) of the same, null until all have.</summary>
     public sealed record Response(Guid AccountId, DateTimeOffset RequestedAt, IReadOnlyDictionary<string, DateTimeOffset?> Erased, string? Receipt);
