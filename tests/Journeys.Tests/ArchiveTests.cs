@@ -88,8 +88,29 @@ public sealed class ArchiveTests(RunningPlatform platform)
         Assert.True(receipt.GetProperty("truncated").GetBoolean());
         Assert.InRange(Count(receipt, "stored"), 1, 3_003);
 
-        using var none = await eve.Http.PostAsync("/sync/v1/imports?format=openreadings", new ByteArrayContent("{\"no\": \"zip\"}"u8.ToArray()), Ct);
-        Assert.Equal(HttpStatusCode.UnprocessableEntity, none.StatusCode);
+        foreach (var (name, text) in ((string, string)[])[("readme.txt", "hello"), ("archive.json", "{}"), ("archive.json", """{"format": "openreadings-archive", "version": 2}""")])
+            Assert.Equal(HttpStatusCode.UnprocessableEntity, await SendAsync(eve, Zip((name, text))));
+        Assert.Equal(HttpStatusCode.UnprocessableEntity, await SendAsync(eve, "{\"no\": \"zip\"}"u8.ToArray()));
+    }
+
+    [Fact]
+    public async Task A_hostile_archive_changes_the_account_once_and_declares_no_more_than_a_source_may_have()
+    {
+        var eve = await platform.SignUpAsync();
+        var id = Guid.NewGuid();
+        var metrics = string.Join(", ", Enumerable.Range(0, 5_000).Select(i => $$"""
+            "m{{i}}": {"unit": "kg"}
+            """));
+        var receipt = await ImportAsync(eve, Zip([
+            ("archive.json", """{"format": "openreadings-archive", "version": 1}"""),
+            .. Enumerable.Range(0, 500).Select(i => ("data/profile.json", $$"""{"name": "Eve {{i}}"}""")),
+            ($"data/sources/{id}/source.json", $$$"""{"name": "Wide", "kind": "scale", "metrics": {{{{metrics}}}}}"""),
+            ($"data/sources/{id}/readings.ndjson", string.Concat(Enumerable.Repeat("{\"at\":\"2026-01-01T08:00:00Z\",\"values\":{\"m1\":80}}\n", 3_000))),
+            ("end.json", """{"sources": 1}""")]));
+        Assert.Equal((0, 1), (Count(receipt, "stored"), Count(receipt, "rejected")));
+        Assert.Equal("Eve 0", (await eve.Http.GetFromJsonAsync<JsonElement>("/identity/v1/me", Ct)).GetProperty("name").GetString());
+        var audit = await eve.Http.GetFromJsonAsync<JsonElement>("/identity/v1/me/audit", Ct);
+        Assert.Single(audit.GetProperty("entries").EnumerateArray(), entry => entry.GetProperty("action").GetString() == "profile-changed");
     }
 
     [Fact]
@@ -97,19 +118,11 @@ public sealed class ArchiveTests(RunningPlatform platform)
     {
         var eve = await platform.SignUpAsync();
         var id = Guid.NewGuid();
-        using var file = new MemoryStream();
-        using (var zip = new ZipArchive(file, ZipArchiveMode.Create, leaveOpen: true))
-        {
-            void Write(string name, string text)
-            {
-                using var entry = zip.CreateEntry(name).Open();
-                entry.Write(Encoding.UTF8.GetBytes(text));
-            }
-
-            Write("archive.json", "{}");
-            Write("../../etc/passwd", "root");
-            Write($"data/sources/{id}/source.json", """{"name": "Scale", "kind": "scale", "metrics": {"weight": {"unit": "kg"}}}""");
-            Write($"data/sources/{id}/readings.ndjson",
+        var receipt = await ImportAsync(eve, Zip(
+            ("archive.json", """{"format": "openreadings-archive", "version": 1}"""),
+            ("../../etc/passwd", "root"),
+            ($"data/sources/{id}/source.json", """{"name": "Scale", "kind": "scale", "metrics": {"weight": {"unit": "kg"}}}"""),
+            ($"data/sources/{id}/readings.ndjson",
                 """
                 {"at":"2026-01-01T08:00:00Z","values":{"weight":80}}
                 {"at":"2026-01-02T08:00:00Z","values":{"height":1.8}}
@@ -119,11 +132,8 @@ public sealed class ArchiveTests(RunningPlatform platform)
                 {"at":"2026-02-31T08:00:00Z","values":{"weight":80}}
                 {"at":"2026-01-05T08:00:00Z","values":{"weight":81}}
 
-                """);
-            Write("end.json", """{"sources": 1}""");
-        }
-
-        var receipt = await ImportAsync(eve, file.ToArray());
+                """),
+            ("end.json", """{"sources": 1}""")));
         Assert.Equal((2, 5), (Count(receipt, "stored"), Count(receipt, "rejected")));
         Assert.False(receipt.GetProperty("truncated").GetBoolean());
         Assert.Equal([2, 3, 4, 5, 6], receipt.GetProperty("examples").EnumerateArray().Select(example => example.GetProperty("line").GetInt32()).Order());
@@ -194,6 +204,25 @@ public sealed class ArchiveTests(RunningPlatform platform)
             (view = await person.Http.GetFromJsonAsync<JsonElement>(response.Headers.Location!, Ct)).GetProperty("state").GetString() is "completed" or "failed", seconds: 60);
         Assert.True(view.GetProperty("state").GetString() == "completed", view.ToString());
         return view.GetProperty("receipt");
+    }
+
+    private static async Task<HttpStatusCode> SendAsync(RunningPlatform.Person person, byte[] archive)
+    {
+        using var response = await person.Http.PostAsync("/sync/v1/imports?format=openreadings", new ByteArrayContent(archive), Ct);
+        return response.StatusCode;
+    }
+
+    private static byte[] Zip(params IEnumerable<(string Name, string Text)> entries)
+    {
+        using var file = new MemoryStream();
+        using (var zip = new ZipArchive(file, ZipArchiveMode.Create, leaveOpen: true))
+            foreach (var (name, text) in entries)
+            {
+                using var entry = zip.CreateEntry(name).Open();
+                entry.Write(Encoding.UTF8.GetBytes(text));
+            }
+
+        return file.ToArray();
     }
 
     private static int Count(JsonElement receipt, string what) => receipt.GetProperty(what).GetInt32();

@@ -12,7 +12,8 @@ namespace OpenReadings.Sync.Archives;
 /// </summary>
 public sealed partial class ArchiveReader : IFileReader
 {
-    private const int MostSourceBytes = 1 << 20, LongestTime = 64;
+    // As many metrics as readings lets a source have, and events as large as it takes: what is read ahead stays within the memory it is meant to hold.
+    private const int MostSourceBytes = 1 << 20, MostMetrics = 200, LongestEvent = 100_000, LongestTime = 64;
     private readonly FileContent content;
     private readonly IRecords to;
     private readonly List<(Guid Source, string Part, ZipEntry Entry)> parts = [];
@@ -27,7 +28,7 @@ public sealed partial class ArchiveReader : IFileReader
     public ArchiveReader(FileContent content, IRecords to, Position? from)
     {
         (this.content, this.to) = (content, to);
-        foreach (var entry in content.Entries())
+        foreach (var entry in EntriesOf(content))
         {
             isWhole |= entry.Name == "end.json";
             if (Part().Match(entry.Name) is { Success: true } match) parts.Add((Guid.Parse(match.Groups[1].Value), match.Groups[2].Value, entry));
@@ -40,6 +41,25 @@ public sealed partial class ArchiveReader : IFileReader
         if (parts[at].Part != "source.json" && parts.Find(part => part.Source == parts[at].Source && part.Part == "source.json") is { Entry: not null } declaration)
             source = Declaration(declaration.Source, declaration.Entry, tells: false);
         (window = new(content.Open(parts[at].Entry))).SkipTo(from.Offset, from.Line);
+    }
+
+    /// <summary>The files of an archive that this version can read; refuses what is none.</summary>
+    public static List<ZipEntry> EntriesOf(FileContent content)
+    {
+        var entries = content.Entries();
+        try
+        {
+            using var stream = content.Open(entries.Find(entry => entry.Name == "archive.json") ?? throw new InvalidDataException());
+            using var said = JsonDocument.Parse(FileContent.BeginningOf(stream));
+            if (said.RootElement.GetProperty("format").GetString() != "openreadings-archive") throw new InvalidDataException();
+            if (said.RootElement.GetProperty("version").GetInt32() != 1)
+                throw new FileRefusedException("unsupported-version", "The archive is of a later version than this installation reads.");
+            return entries;
+        }
+        catch (Exception e) when (e is InvalidDataException or JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
+        {
+            throw new FileRefusedException("wrong-format", "This is not an archive of OpenReadings: it holds no archive.json that says so.");
+        }
     }
 
     public long Records { get; private set; }
@@ -67,7 +87,7 @@ public sealed partial class ArchiveReader : IFileReader
                 source = Declaration(id, entry, tells: true);
                 at++;
             }
-            else if (source?.Id != id || !Line(window ??= new(content.Open(entry)), part, entry.Name))
+            else if (source?.Id != id || !TryLine(part, entry))
             {
                 window?.Dispose();
                 window = null;
@@ -79,6 +99,20 @@ public sealed partial class ArchiveReader : IFileReader
     }
 
     public void Dispose() => window?.Dispose();
+
+    private bool TryLine(string part, ZipEntry entry)
+    {
+        try
+        {
+            return Line(window ??= new(content.Open(entry)), part, entry.Name);
+        }
+        catch (InvalidDataException)
+        {
+            CutShort = true;
+            to.Reject(1, entry.Name, "damaged-entry", "The zip says that this is in it, and it cannot be opened.");
+            return false;
+        }
+    }
 
     // False: the entry has no further line.
     private bool Line(ByteWindow text, string part, string name)
@@ -105,6 +139,7 @@ public sealed partial class ArchiveReader : IFileReader
         try
         {
             if (part == "readings.ndjson") Row(text.Rest[..end], line, name);
+            else if (end > LongestEvent) to.Reject(line, name, "too-large", "The event is larger than any that is kept.");
             else to.Happened(source!, JsonSerializer.Deserialize<Happening>(text.Rest[..end], Wire.Json) ?? throw new JsonException(), line);
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException)
@@ -167,6 +202,7 @@ public sealed partial class ArchiveReader : IFileReader
             metrics = [.. declared.GetProperty("metrics").EnumerateObject().Select((metric, index) => new Metric(metric.Name,
                 Unit.Parse(metric.Value.GetProperty("unit").GetString()!).Code,
                 metric.Value.TryGetProperty("type", out var type) ? type.GetString() : null) { Index = index, Group = 0 })];
+            if (metrics.Length > MostMetrics) throw new JsonException();
             values = new double[metrics.Length];
             places.Clear();
             foreach (var metric in metrics) places[metric.Name] = metric.Index;

@@ -64,7 +64,7 @@ public static class TakeArchive
         }
         catch (Exception e) when (e is PausedException or FileRefusedException)
         {
-            return Problems.Of(503, "archive-unavailable", "Not every service can be reached now, so the archive would not be whole. Try again shortly.");
+            return Problems.Of(503, "archive-unavailable", $"The archive would not be whole: {e.Message}. Try again shortly.");
         }
 
         http.Response.ContentType = "application/zip";

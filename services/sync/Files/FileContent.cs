@@ -36,13 +36,20 @@ public sealed class FileContent(Stream file, FileLimits limits)
     }
 
     /// <summary>The files of a zip, by name and place.</summary>
-    public IEnumerable<ZipEntry> Entries()
+    public List<ZipEntry> Entries()
     {
         var mark = new byte[4];
         file.Position = 0;
         if (file.ReadAtLeast(mark, mark.Length, throwOnEndOfStream: false) < 4 || mark is not [0x50, 0x4b, 3 or 5, 4 or 6])
             throw new FileRefusedException("wrong-format", "This is not an archive: it is no zip.");
-        return ZipEntries.Of(file, limits.MostEntries);
+        try
+        {
+            return [.. ZipEntries.Of(file, limits.MostEntries)];
+        }
+        catch (InvalidDataException)
+        {
+            throw new FileRefusedException("wrong-format", "The zip is damaged.");
+        }
     }
 
     /// <summary>Opens one of <see cref="Entries"/>.</summary>
