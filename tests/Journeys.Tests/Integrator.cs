@@ -68,10 +68,21 @@ public sealed class Integrator
     /// <summary>What a request as the administrator of the broker answers.</summary>
     public static async Task<HttpStatusCode> AskBrokerAsync(string path)
     {
-        using var http = new HttpClient();
+        using var http = Administrator();
+        return (await http.GetAsync(path, Ct)).StatusCode;
+    }
+
+    public static async Task<T> AskBrokerAsync<T>(string path)
+    {
+        using var http = Administrator();
+        return (await http.GetFromJsonAsync<T>(path, Ct))!;
+    }
+
+    private static HttpClient Administrator()
+    {
+        var http = new HttpClient { BaseAddress = new Uri(new UriBuilder(TestBroker.Management) { UserName = "", Password = "" }.Uri, "/api/") };
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(Uri.UnescapeDataString(TestBroker.Management.UserInfo))));
-        using var answer = await http.GetAsync(new Uri(new UriBuilder(TestBroker.Management) { UserName = "", Password = "" }.Uri, $"/api/{path}"), Ct);
-        return answer.StatusCode;
+        return http;
     }
 
     public async Task<HttpClient> AsItselfAsync()
@@ -128,7 +139,7 @@ public sealed class Integrator
             return reader;
         }
 
-        /// <summary>All up to and with the first of which it holds.</summary>
+        /// <summary>All up to and with the first of which it holds; less what the catalog announces to everybody now and then.</summary>
         public async Task<IReadOnlyList<Message>> UntilAsync(Func<Message, bool> wanted)
         {
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(Ct);
@@ -136,7 +147,7 @@ public sealed class Integrator
             var seen = new List<Message>();
             do seen.Add(await messages.Reader.ReadAsync(limit.Token));
             while (!wanted(seen[^1]));
-            return seen;
+            return [.. seen.Where(message => message.Type != "series-type.defined.v1" || wanted(message))];
         }
 
         public async ValueTask DisposeAsync()

@@ -76,17 +76,18 @@ public sealed class Forwarder(QueuePlace place, Database database, ILogger<Forwa
 
     private async Task ForwardAsync(List<Arrived> batch, IChannel events, Sender sender, CancellationToken ct)
     {
-        var (people, scopes) = (new Guid[batch.Count], new string[batch.Count]);
+        var (people, scopes, last) = (new Guid[batch.Count], new string[batch.Count], 0ul);
         for (var i = 0; i < batch.Count; i++)
         {
-            if (Read(batch[i]) is { } read) (people[i], scopes[i]) = read;
+            if (Read(batch[i]) is { } read) (people[i], scopes[i], last) = (read.Person, read.Scope, batch[i].Tag);
             else
             {
-                log.LogError("An event is parked in {Queue}.parked: it is none", Queue);
+                log.LogError("A message that is no event is parked in {Queue}.parked", Queue);
                 await events.BasicRejectAsync(batch[i].Tag, requeue: false, ct);
                 scopes[i] = "";
             }
         }
+        if (last == 0) return;
         IReadOnlyList<Place> places;
         await using (var db = await database.BeginUnownedAsync(ct))
             places = await db.QueryAsync<Place>("select at, name from queues_of(@people, @scopes) order by at", new { people, scopes });
@@ -96,7 +97,7 @@ public sealed class Forwarder(QueuePlace place, Database database, ILogger<Forwa
             await db.ExecuteAsync("call miss_queue(@missing)", new { missing });
             await db.CommitAsync();
         }
-        await events.BasicAckAsync(batch[^1].Tag, multiple: true, ct);
+        await events.BasicAckAsync(last, multiple: true, ct);
         foreach (var type in places.CountBy(one => batch[one.At - 1].Properties.Type ?? "")) Forwarded.Add(type.Value, new KeyValuePair<string, object?>("type", type.Key));
     }
 

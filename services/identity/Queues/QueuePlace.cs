@@ -11,7 +11,7 @@ public sealed class QueuePlace
     public QueuePlace(IConfiguration config)
     {
         Platform = new Uri(config["Broker"]!);
-        Told = AddressOf(config, "Integrators:Address", "amqp", "amqps") ?? new UriBuilder("amqp", Platform.Host, Platform.Port, "integrators").Uri;
+        Told = AddressOf(config, "Integrators:Address", "amqp", "amqps") ?? new UriBuilder(Platform.Scheme, Platform.Host, Platform.Port, "integrators").Uri;
         Vhost = Uri.UnescapeDataString(Told.AbsolutePath).Trim('/');
         if (Vhost.Length == 0) throw new StartRefusedException("Integrators:Address names no virtual host: amqps://mq.example.org:5671/integrators.");
         Integrators = new UriBuilder(Platform) { Path = Uri.EscapeDataString(Vhost) }.Uri;
