@@ -8,6 +8,7 @@ using System.Threading.Channels;
 using OpenReadings.Support;
 using RabbitMQ.Client;
 using RabbitMQ.Client.Events;
+using RabbitMQ.Client.Exceptions;
 
 namespace OpenReadings.Journeys;
 
@@ -59,11 +60,25 @@ public sealed class Integrator
         Assert.True(paired.StatusCode == HttpStatusCode.OK, await paired.Content.ReadAsStringAsync(Ct));
     }
 
-    public Task<IConnection> EnterAsync(string? vhost = null, string? password = null) => new ConnectionFactory
+    public async Task<IConnection> EnterAsync(string? vhost = null, string? password = null)
     {
-        HostName = Queue.GetProperty("host").GetString()!, Port = Queue.GetProperty("port").GetInt32(), VirtualHost = vhost ?? Queue.GetProperty("vhost").GetString()!,
-        UserName = Queue.GetProperty("username").GetString()!, Password = password ?? Password, AutomaticRecoveryEnabled = false,
-    }.CreateConnectionAsync(Ct);
+        var connection = await new ConnectionFactory
+        {
+            HostName = Queue.GetProperty("host").GetString()!, Port = Queue.GetProperty("port").GetInt32(), VirtualHost = vhost ?? Queue.GetProperty("vhost").GetString()!,
+            UserName = Queue.GetProperty("username").GetString()!, Password = password ?? Password, AutomaticRecoveryEnabled = false,
+        }.CreateConnectionAsync(Ct);
+        try
+        {
+            // The library does not wait for what the broker says to the virtual host: its first channel does.
+            await using var first = await connection.CreateChannelAsync(cancellationToken: Ct);
+            return connection;
+        }
+        catch (OperationInterruptedException e)
+        {
+            await connection.DisposeAsync();
+            throw new BrokerUnreachableException(e);
+        }
+    }
 
     /// <summary>What a request as the administrator of the broker answers.</summary>
     public static async Task<HttpStatusCode> AskBrokerAsync(string path)

@@ -251,7 +251,7 @@ public sealed class IntegratorTests(RunningPlatform platform)
             string? line;
             do line = await consumer.StandardOutput.ReadLineAsync(Ct).AsTask().WaitAsync(TimeSpan.FromSeconds(30), Ct);
             while (line?.Contains("readings.recorded.v1", StringComparison.Ordinal) == false);
-            Assert.True(line is not null, await consumer.StandardError.ReadToEndAsync(Ct));
+            if (line is null) Assert.Fail(await consumer.StandardError.ReadToEndAsync(Ct));
             Assert.Contains(source.ToString(), line, StringComparison.Ordinal);
         }
         finally
