@@ -118,18 +118,6 @@ begin
 end
 $$;
 
-CREATE FUNCTION public.end_application_queue() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
-    AS $$
-begin
-    update public.application_queues
-    set ended_at = now(), changed_at = clock_timestamp(), due_at = now(), attempts = 0
-    where client_id = old.client_id and ended_at is null;
-    return null;
-end
-$$;
-
 CREATE FUNCTION public.find_api_key(presented_hash bytea) RETURNS TABLE(user_id uuid, key_id text, scope text, expires_at timestamp with time zone, is_good boolean)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -184,6 +172,23 @@ CREATE FUNCTION public.find_erasure(erasure uuid) RETURNS TABLE(account_id uuid,
     select e.account_id, e.requested_at, e.erased::text from public.erasures e where e.erasure_id = erasure;
 $$;
 
+CREATE FUNCTION public.find_external_identity(presented_issuer text, presented_subject text) RETURNS TABLE(user_id uuid, is_disabled boolean)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    select e.user_id, a.disabled_at is not null
+    from public.external_identities e
+    join public.accounts a using (user_id)
+    where e.issuer = presented_issuer and e.subject = presented_subject;
+$$;
+
+CREATE FUNCTION public.find_external_proof(hash bytea) RETURNS TABLE(content bytea, sealed_with text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    select p.content, p.sealed_with from public.external_proofs p where p.proof_hash = hash and p.created_at > now() - interval '10 minutes';
+$$;
+
 CREATE FUNCTION public.find_mail_token(presented_hash bytea) RETURNS TABLE(user_id uuid, purpose text, is_good boolean)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -224,6 +229,7 @@ CREATE TABLE public.passwords (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
     hash text NOT NULL,
     changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    is_chosen boolean DEFAULT true NOT NULL,
     CONSTRAINT passwords_hash_check CHECK ((hash ~~ '$argon2id$%'::text))
 );
 
@@ -262,13 +268,6 @@ CREATE FUNCTION public.find_refresh_token(presented_hash bytea) RETURNS TABLE(us
    WHERE (refresh_tokens.token_hash = find_refresh_token.presented_hash);
 END;
 
-CREATE PROCEDURE public.forget_farewells()
-    LANGUAGE sql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
-    AS $$
-    delete from public.farewells where left_at < now() - interval '7 days';
-$$;
-
 CREATE TABLE public.familiar_addresses (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
     address cidr NOT NULL,
@@ -306,6 +305,13 @@ CREATE PROCEDURE public.forget_old_erasures()
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
     delete from public.erasures where requested_at < now() - interval '1 year';
+$$;
+
+CREATE PROCEDURE public.forget_old_external_proofs()
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    delete from public.external_proofs where created_at < now() - interval '10 minutes';
 $$;
 
 CREATE TABLE public.logins (
@@ -409,30 +415,18 @@ CREATE FUNCTION public.is_familiar(wanted_email_key text, from_address cidr) RET
            WHERE ((accounts.email_key = is_familiar.wanted_email_key) AND ((familiar_addresses.address)::inet = (is_familiar.from_address)::inet) AND (familiar_addresses.last_used_at > (now() - '90 days'::interval))))) AS "exists";
 END;
 
+CREATE PROCEDURE public.keep_external_proof(IN hash bytea, IN sealed bytea, IN key_name text)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    insert into public.external_proofs (proof_hash, content, sealed_with) values (hash, sealed, key_name);
+$$;
+
 CREATE PROCEDURE public.keep_passkey_challenge(IN hash bytea, IN asked text)
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
     insert into public.passkey_challenges (challenge_hash, asked_by, state) values (hash, public.app_user_id(), asked);
-$$;
-
-CREATE FUNCTION public.look_at_queues() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
-    AS $$
-begin
-    update public.application_queues
-    set changed_at = clock_timestamp(), due_at = now(), attempts = 0
-    where user_id = new.user_id and ended_at is null;
-    return null;
-end
-$$;
-
-CREATE PROCEDURE public.miss_queue(IN queue text)
-    LANGUAGE sql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
-    AS $$
-    update public.application_queues set due_at = now() where name = queue and attempts = 0;
 $$;
 
 CREATE PROCEDURE public.note_erased(IN account uuid, IN service text, IN at timestamp with time zone)
@@ -497,7 +491,10 @@ CREATE FUNCTION public.people_sealed_otherwise(current_key text, beyond uuid, mo
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
-    select user_id from public.totp where sealed_with <> current_key and user_id > beyond order by user_id limit most;
+    select user_id from public.totp where sealed_with <> current_key and user_id > beyond
+    union
+    select user_id from public.external_identities where sealed_with <> current_key and user_id > beyond
+    order by user_id limit most;
 $$;
 
 CREATE FUNCTION public.poll_device_request(device bytea, client uuid) RETURNS TABLE(outcome text, person uuid, scope text, authenticated_at timestamp with time zone)
@@ -526,40 +523,6 @@ begin
     update public.device_requests d set polled_at = clock_timestamp() where d.device_hash = device;
     return query select 'pending', null::uuid, null::text, null::timestamptz;
 end
-$$;
-
-CREATE FUNCTION public.queues_of(people uuid[], scopes text[]) RETURNS TABLE(at integer, name text)
-    LANGUAGE sql STABLE SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
-    AS $$
-    with events as (
-        select person, scope, at::int from unnest(people, scopes) with ordinality e (person, scope, at)),
-    open_queues as (
-        select q.name, q.client_id, p.scope
-        from public.application_queues q
-        join public.applications p using (client_id)
-        join public.accounts a on a.user_id = p.user_id
-        where q.ended_at is null and q.settled_at is not null and a.disabled_at is null)
-    select e.at, q.name
-    from events e
-    join public.consents c on c.user_id = e.person
-    join public.accounts a on a.user_id = e.person and a.disabled_at is null
-    join open_queues q using (client_id)
-    where string_to_array(c.scope, ' ') @> array[e.scope, 'offline_access']
-    union
-    -- What an application has under its own id.
-    select e.at, q.name
-    from events e
-    join open_queues q on q.client_id = e.person
-    where e.scope = any (string_to_array(q.scope, ' '))
-    union
-    select e.at, q.name from events e cross join open_queues q where e.scope = 'everybody'
-    union
-    select e.at, q.name
-    from events e
-    join public.farewells f on f.person_id = e.person
-    join open_queues q using (client_id)
-    where e.scope = 'farewell';
 $$;
 
 CREATE FUNCTION public.refuse_departed_user() RETURNS trigger
@@ -619,37 +582,11 @@ begin
 end
 $$;
 
-CREATE FUNCTION public.say_farewell() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
-    AS $$
-begin
-    insert into public.farewells (person_id, client_id)
-    select c.user_id, c.client_id
-    from public.consents c
-    join public.application_queues q on q.client_id = c.client_id and q.ended_at is null
-    where c.user_id = old.user_id
-    on conflict do nothing;
-    return old;
-end
-$$;
-
 CREATE FUNCTION public.service_role(kind text) RETURNS name
     LANGUAGE sql STABLE
     AS $_$
     select regexp_replace(current_user, '_migrator$', '_' || kind)::name
 $_$;
-
-CREATE PROCEDURE public.settle_queue(IN queue text, IN seen timestamp with time zone)
-    LANGUAGE sql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
-    AS $$
-    delete from public.application_queues where name = queue and changed_at = seen and ended_at < now() - interval '50 seconds';
-    update public.application_queues
-    set settled_at = clock_timestamp(), attempts = 0,
-        due_at = now() + case when changed_at > now() - interval '50 seconds' then interval '1 minute' else interval '1 hour' end
-    where name = queue and changed_at = seen;
-$$;
 
 CREATE FUNCTION public.take_address_back(wanted_email_key text, presented_hash bytea, entry uuid) RETURNS void
     LANGUAGE sql SECURITY DEFINER
@@ -665,6 +602,16 @@ CREATE FUNCTION public.take_address_back(wanted_email_key text, presented_hash b
                       where t.token_hash = presented_hash and t.user_id = public.app_user_id() and t.purpose = 'undo' and t.used_at = now())
         returning user_id)
     insert into public.audit (user_id, entry_id, action) select user_id, entry, 'email-given-back' from moved;
+$$;
+
+CREATE FUNCTION public.take_external_proof(hash bytea) RETURNS boolean
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    with taken as (
+        delete from public.external_proofs where proof_hash = hash and created_at > now() - interval '10 minutes'
+        returning 1)
+    select exists (select from taken);
 $$;
 
 CREATE FUNCTION public.take_invitation(presented_hash bytea) RETURNS text
@@ -714,26 +661,6 @@ CREATE FUNCTION public.take_passkey_challenge(hash bytea) RETURNS text
     returning state;
 $$;
 
-CREATE FUNCTION public.take_queues(most integer) RETURNS TABLE(name text, password_hash bytea, changed_at timestamp with time zone, attempts integer, is_ended boolean, is_open boolean, is_changed boolean)
-    LANGUAGE sql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
-    AS $$
-    with due as (
-        select q.name
-        from public.application_queues q
-        where q.due_at <= now()
-        order by q.due_at
-        limit most
-        for update skip locked)
-    update public.application_queues q
-    set attempts = q.attempts + 1, due_at = now() + interval '2 seconds' * (1 << least(q.attempts, 4))
-    from due
-    where q.name = due.name
-    returning q.name, q.password_hash, q.changed_at, q.attempts, q.ended_at is not null,
-        q.ended_at is null and exists (select from public.accounts a where a.user_id = q.user_id and a.disabled_at is null),
-        q.settled_at is null or q.settled_at < q.changed_at;
-$$;
-
 CREATE TABLE public.api_keys (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
     key_id text NOT NULL,
@@ -751,22 +678,6 @@ CREATE TABLE public.api_keys (
 );
 
 ALTER TABLE ONLY public.api_keys FORCE ROW LEVEL SECURITY;
-
-CREATE TABLE public.application_queues (
-    user_id uuid DEFAULT public.app_user_id() NOT NULL,
-    name text NOT NULL,
-    client_id uuid NOT NULL,
-    password_hash bytea NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    ended_at timestamp with time zone,
-    settled_at timestamp with time zone,
-    due_at timestamp with time zone DEFAULT now() NOT NULL,
-    attempts integer DEFAULT 0 NOT NULL,
-    CONSTRAINT application_queues_password_hash_check CHECK ((length(password_hash) = 36))
-);
-
-ALTER TABLE ONLY public.application_queues FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE public.application_secrets (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
@@ -897,10 +808,31 @@ CREATE TABLE public.erasures (
     erased jsonb DEFAULT '{}'::jsonb NOT NULL
 );
 
-CREATE TABLE public.farewells (
-    person_id uuid NOT NULL,
-    client_id uuid NOT NULL,
-    left_at timestamp with time zone DEFAULT now() NOT NULL
+CREATE TABLE public.external_identities (
+    user_id uuid DEFAULT public.app_user_id() NOT NULL,
+    issuer text NOT NULL,
+    subject text NOT NULL,
+    provider text NOT NULL,
+    email text,
+    name text,
+    tokens bytea,
+    sealed_with text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_used_at timestamp with time zone,
+    CONSTRAINT external_identities_check CHECK (((tokens IS NULL) = (sealed_with IS NULL))),
+    CONSTRAINT external_identities_issuer_check CHECK (((char_length(issuer) >= 1) AND (char_length(issuer) <= 500))),
+    CONSTRAINT external_identities_provider_check CHECK (((char_length(provider) >= 1) AND (char_length(provider) <= 30))),
+    CONSTRAINT external_identities_subject_check CHECK (((char_length(subject) >= 1) AND (char_length(subject) <= 255)))
+);
+
+ALTER TABLE ONLY public.external_identities FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.external_proofs (
+    proof_hash bytea NOT NULL,
+    content bytea NOT NULL,
+    sealed_with text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT external_proofs_proof_hash_check CHECK ((length(proof_hash) = 32))
 );
 
 CREATE TABLE public.inbox (
@@ -1137,12 +1069,6 @@ ALTER TABLE ONLY public.api_keys
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (user_id, key_id);
 
-ALTER TABLE ONLY public.application_queues
-    ADD CONSTRAINT application_queues_name_key UNIQUE (name);
-
-ALTER TABLE ONLY public.application_queues
-    ADD CONSTRAINT application_queues_pkey PRIMARY KEY (user_id, name);
-
 ALTER TABLE ONLY public.application_secrets
     ADD CONSTRAINT application_secrets_pkey PRIMARY KEY (user_id, client_id, secret_id);
 
@@ -1191,11 +1117,17 @@ ALTER TABLE ONLY public.erasures
 ALTER TABLE ONLY public.erasures
     ADD CONSTRAINT erasures_pkey PRIMARY KEY (erasure_id);
 
+ALTER TABLE ONLY public.external_identities
+    ADD CONSTRAINT external_identities_issuer_subject_key UNIQUE (issuer, subject);
+
+ALTER TABLE ONLY public.external_identities
+    ADD CONSTRAINT external_identities_pkey PRIMARY KEY (user_id, issuer);
+
+ALTER TABLE ONLY public.external_proofs
+    ADD CONSTRAINT external_proofs_pkey PRIMARY KEY (proof_hash);
+
 ALTER TABLE ONLY public.familiar_addresses
     ADD CONSTRAINT familiar_addresses_pkey PRIMARY KEY (user_id, address);
-
-ALTER TABLE ONLY public.farewells
-    ADD CONSTRAINT farewells_pkey PRIMARY KEY (person_id, client_id);
 
 ALTER TABLE ONLY public.inbox
     ADD CONSTRAINT inbox_pkey PRIMARY KEY (consumer, message_id);
@@ -1269,17 +1201,15 @@ ALTER TABLE ONLY public.signing_keys
 ALTER TABLE ONLY public.totp
     ADD CONSTRAINT totp_pkey PRIMARY KEY (user_id);
 
-CREATE UNIQUE INDEX application_queues_client_id_key ON public.application_queues USING btree (client_id) WHERE (ended_at IS NULL);
-
-CREATE INDEX application_queues_due ON public.application_queues USING btree (due_at);
-
 CREATE INDEX audit_old ON public.audit USING brin (at);
 
 CREATE INDEX authorization_codes_old ON public.authorization_codes USING btree (created_at);
 
 CREATE INDEX device_requests_old ON public.device_requests USING btree (expires_at);
 
-CREATE INDEX farewells_old ON public.farewells USING btree (left_at);
+CREATE INDEX external_identities_sealed_with ON public.external_identities USING btree (sealed_with);
+
+CREATE INDEX external_proofs_old ON public.external_proofs USING btree (created_at);
 
 CREATE INDEX inbox_received_at ON public.inbox USING btree (received_at);
 
@@ -1307,10 +1237,6 @@ CREATE INDEX totp_sealed_with ON public.totp USING btree (sealed_with);
 
 CREATE TRIGGER end_application AFTER DELETE ON public.applications FOR EACH ROW EXECUTE FUNCTION public.end_application();
 
-CREATE TRIGGER end_application_queue AFTER DELETE ON public.applications FOR EACH ROW EXECUTE FUNCTION public.end_application_queue();
-
-CREATE TRIGGER look_at_queues AFTER UPDATE ON public.accounts FOR EACH ROW WHEN ((old.disabled_at IS DISTINCT FROM new.disabled_at)) EXECUTE FUNCTION public.look_at_queues();
-
 CREATE TRIGGER retire_key AFTER DELETE ON public.signing_keys FOR EACH ROW EXECUTE FUNCTION public.retire_key();
 
 CREATE TRIGGER revoke_login AFTER UPDATE ON public.logins FOR EACH ROW WHEN (((old.ended_at IS NULL) AND (new.ended_at IS NOT NULL))) EXECUTE FUNCTION public.revoke_login();
@@ -1318,8 +1244,6 @@ CREATE TRIGGER revoke_login AFTER UPDATE ON public.logins FOR EACH ROW WHEN (((o
 CREATE TRIGGER revoke_person_deleted AFTER DELETE ON public.accounts FOR EACH ROW EXECUTE FUNCTION public.revoke_person();
 
 CREATE TRIGGER revoke_person_disabled AFTER UPDATE ON public.accounts FOR EACH ROW WHEN (((old.disabled_at IS NULL) AND (new.disabled_at IS NOT NULL))) EXECUTE FUNCTION public.revoke_person();
-
-CREATE TRIGGER say_farewell BEFORE DELETE ON public.accounts FOR EACH ROW EXECUTE FUNCTION public.say_farewell();
 
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
@@ -1347,6 +1271,9 @@ ALTER TABLE ONLY public.code_tries
 
 ALTER TABLE ONLY public.consents
     ADD CONSTRAINT consents_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.external_identities
+    ADD CONSTRAINT external_identities_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.familiar_addresses
     ADD CONSTRAINT familiar_addresses_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
@@ -1394,8 +1321,6 @@ ALTER TABLE public.accounts ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.api_keys ENABLE ROW LEVEL SECURITY;
 
-ALTER TABLE public.application_queues ENABLE ROW LEVEL SECURITY;
-
 ALTER TABLE public.application_secrets ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.applications ENABLE ROW LEVEL SECURITY;
@@ -1414,6 +1339,8 @@ ALTER TABLE public.consents ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.departed_users ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.external_identities ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.familiar_addresses ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.invitations ENABLE ROW LEVEL SECURITY;
@@ -1427,8 +1354,6 @@ ALTER TABLE public.mail_tokens ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_rows ON public.accounts USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.api_keys USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
-
-CREATE POLICY own_rows ON public.application_queues USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.application_secrets USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
@@ -1447,6 +1372,8 @@ CREATE POLICY own_rows ON public.code_tries USING ((user_id = ( SELECT public.ap
 CREATE POLICY own_rows ON public.consents USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.departed_users USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
+CREATE POLICY own_rows ON public.external_identities USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.familiar_addresses USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
@@ -1517,8 +1444,6 @@ GRANT ALL ON FUNCTION public.decide_device_request(code text, allowed text, prov
 
 REVOKE ALL ON FUNCTION public.end_application() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.end_application_queue() FROM PUBLIC;
-
 REVOKE ALL ON FUNCTION public.find_api_key(presented_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.find_api_key(presented_hash bytea) TO identity_app;
 
@@ -1536,6 +1461,12 @@ GRANT ALL ON FUNCTION public.find_device_request(code text) TO identity_app;
 
 REVOKE ALL ON FUNCTION public.find_erasure(erasure uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.find_erasure(erasure uuid) TO identity_app;
+
+REVOKE ALL ON FUNCTION public.find_external_identity(presented_issuer text, presented_subject text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.find_external_identity(presented_issuer text, presented_subject text) TO identity_app;
+
+REVOKE ALL ON FUNCTION public.find_external_proof(hash bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.find_external_proof(hash bytea) TO identity_app;
 
 REVOKE ALL ON FUNCTION public.find_mail_token(presented_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.find_mail_token(presented_hash bytea) TO identity_app;
@@ -1559,9 +1490,6 @@ GRANT SELECT ON TABLE public.refresh_tokens TO identity_backup;
 REVOKE ALL ON FUNCTION public.find_refresh_token(presented_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.find_refresh_token(presented_hash bytea) TO identity_app;
 
-REVOKE ALL ON PROCEDURE public.forget_farewells() FROM PUBLIC;
-GRANT ALL ON PROCEDURE public.forget_farewells() TO identity_app;
-
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.familiar_addresses TO identity_app;
 GRANT SELECT ON TABLE public.familiar_addresses TO identity_backup;
 
@@ -1576,6 +1504,9 @@ GRANT ALL ON PROCEDURE public.forget_old_authorizations() TO identity_app;
 
 REVOKE ALL ON PROCEDURE public.forget_old_erasures() FROM PUBLIC;
 GRANT ALL ON PROCEDURE public.forget_old_erasures() TO identity_app;
+
+REVOKE ALL ON PROCEDURE public.forget_old_external_proofs() FROM PUBLIC;
+GRANT ALL ON PROCEDURE public.forget_old_external_proofs() TO identity_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.logins TO identity_app;
 GRANT SELECT ON TABLE public.logins TO identity_backup;
@@ -1608,13 +1539,11 @@ GRANT ALL ON FUNCTION public.is_application_secret(wanted uuid, presented_hash b
 REVOKE ALL ON FUNCTION public.is_familiar(wanted_email_key text, from_address cidr) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.is_familiar(wanted_email_key text, from_address cidr) TO identity_app;
 
+REVOKE ALL ON PROCEDURE public.keep_external_proof(IN hash bytea, IN sealed bytea, IN key_name text) FROM PUBLIC;
+GRANT ALL ON PROCEDURE public.keep_external_proof(IN hash bytea, IN sealed bytea, IN key_name text) TO identity_app;
+
 REVOKE ALL ON PROCEDURE public.keep_passkey_challenge(IN hash bytea, IN asked text) FROM PUBLIC;
 GRANT ALL ON PROCEDURE public.keep_passkey_challenge(IN hash bytea, IN asked text) TO identity_app;
-
-REVOKE ALL ON FUNCTION public.look_at_queues() FROM PUBLIC;
-
-REVOKE ALL ON PROCEDURE public.miss_queue(IN queue text) FROM PUBLIC;
-GRANT ALL ON PROCEDURE public.miss_queue(IN queue text) TO identity_app;
 
 REVOKE ALL ON PROCEDURE public.note_erased(IN account uuid, IN service text, IN at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON PROCEDURE public.note_erased(IN account uuid, IN service text, IN at timestamp with time zone) TO identity_app;
@@ -1634,22 +1563,17 @@ GRANT ALL ON FUNCTION public.people_sealed_otherwise(current_key text, beyond uu
 REVOKE ALL ON FUNCTION public.poll_device_request(device bytea, client uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.poll_device_request(device bytea, client uuid) TO identity_app;
 
-REVOKE ALL ON FUNCTION public.queues_of(people uuid[], scopes text[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.queues_of(people uuid[], scopes text[]) TO identity_app;
-
 REVOKE ALL ON FUNCTION public.retire_key() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.revoke_login() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.revoke_person() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.say_farewell() FROM PUBLIC;
-
-REVOKE ALL ON PROCEDURE public.settle_queue(IN queue text, IN seen timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON PROCEDURE public.settle_queue(IN queue text, IN seen timestamp with time zone) TO identity_app;
-
 REVOKE ALL ON FUNCTION public.take_address_back(wanted_email_key text, presented_hash bytea, entry uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.take_address_back(wanted_email_key text, presented_hash bytea, entry uuid) TO identity_app;
+
+REVOKE ALL ON FUNCTION public.take_external_proof(hash bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.take_external_proof(hash bytea) TO identity_app;
 
 REVOKE ALL ON FUNCTION public.take_invitation(presented_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.take_invitation(presented_hash bytea) TO identity_app;
@@ -1663,14 +1587,8 @@ GRANT ALL ON FUNCTION public.take_pairing_code(presented_hash bytea, client uuid
 REVOKE ALL ON FUNCTION public.take_passkey_challenge(hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.take_passkey_challenge(hash bytea) TO identity_app;
 
-REVOKE ALL ON FUNCTION public.take_queues(most integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.take_queues(most integer) TO identity_app;
-
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.api_keys TO identity_app;
 GRANT SELECT ON TABLE public.api_keys TO identity_backup;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.application_queues TO identity_app;
-GRANT SELECT ON TABLE public.application_queues TO identity_backup;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.application_secrets TO identity_app;
 GRANT SELECT ON TABLE public.application_secrets TO identity_backup;
@@ -1707,7 +1625,10 @@ GRANT SELECT ON TABLE public.device_requests TO identity_backup;
 
 GRANT SELECT ON TABLE public.erasures TO identity_backup;
 
-GRANT SELECT ON TABLE public.farewells TO identity_backup;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.external_identities TO identity_app;
+GRANT SELECT ON TABLE public.external_identities TO identity_backup;
+
+GRANT SELECT ON TABLE public.external_proofs TO identity_backup;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.inbox TO identity_app;
 GRANT SELECT ON TABLE public.inbox TO identity_backup;
