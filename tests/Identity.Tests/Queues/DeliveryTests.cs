@@ -149,11 +149,11 @@ public sealed class DeliveryTests(WiredService service, IdentityService without)
         await using (var connection = await EnterAsync(queue, password)) { }
 
         using (var ended = await maker.Http.DeleteAsync(RouteOf(app), Ct)) Assert.Equal(NoContent, ended.StatusCode);
-        await UntilAsync(async () => await AskAsync($"users/{queue}") == NotFound);
+        await UntilAsync(async () => (await service.SqlAsync<int>("select round(extract(epoch from due_at - settled_at) / 10)::int * 10 from application_queues where name = @queue and settled_at >= changed_at", new { queue })) is [60]);
+        Assert.Equal(NotFound, await AskAsync($"users/{queue}"));
         // A replica that stood still since before says what was true then. Its word is taken back a minute later, and the row goes only then.
         await service.Services.GetRequiredService<BrokerManagement>().MakeAsync(queue, new byte[36], Ct);
         Assert.Equal(OK, await AskAsync($"users/{queue}"));
-        Assert.Equal([60], await service.SqlAsync<int>("select round(extract(epoch from due_at - settled_at) / 10)::int * 10 from application_queues where name = @queue", new { queue }));
         await service.SqlAsync("update application_queues set ended_at = ended_at - interval '1 minute', due_at = now() where name = @queue", new { queue });
         await UntilAsync(async () => (await service.SqlAsync<string>("select name from application_queues where name = @queue", new { queue })).Count == 0);
         Assert.Equal((NotFound, NotFound), (await AskAsync($"users/{queue}"), await AskAsync($"queues/{service.Integrators.AbsolutePath.Trim('/')}/{queue}")));
