@@ -32,6 +32,9 @@ public readonly record struct CurrentUser(VerifiedToken Token)
     /// <summary>An API key, or an application as itself: nobody has signed in, and nobody acts for somebody else.</summary>
     public bool IsProgram => Token.LoginId is null && Actor is null;
 
+    /// <summary>The application that asks, for the person or as itself; null for our own programs and for keys.</summary>
+    public Guid? ClientId => Guid.TryParseExact(Token.ClientId, "D", out var client) ? client : null;
+
     public bool Has(string scope) => Token.Scopes.Contains(scope);
 
     public static ValueTask<CurrentUser> BindAsync(HttpContext context) => ValueTask.FromResult(Of(context));

@@ -27,7 +27,7 @@ public static class AcceptGrant
         var grant = (await Grants.FindAsync(db, grantId))!;
         // The time of a transaction is one: what was accepted earlier was announced then.
         if (await db.ScalarAsync<bool>("select accepted_at = now() from grants where grant_id = @grantId", new { grantId }))
-            await db.PublishAsync(new GrantAccepted(grant.Owner, grantId, user.Id, grant.Opens, grant.Access, grant.EndsAt));
+            await db.PublishAsync(new GrantAccepted(grant.Owner, grantId, user.Id, grant.Opens, grant.Access, grant.EndsAt, grant.ClientId));
         await db.CommitAsync();
         return TypedResults.Ok(grant);
     }

@@ -20,7 +20,7 @@ public static class EndGrant
         await using var db = await database.BeginAsync(user, ct);
         var before = await Grants.FindAsync(db, grantId);
         if (await db.ScalarAsync<string?>("select end_grant(@grantId, @hash)", new { grantId, hash }) is null) return false;
-        if (before is { State: "accepted", Grantee: { } grantee }) await db.PublishAsync(new GrantRevoked(before.Owner, grantId, grantee, user.Id));
+        if (before is { State: "accepted", Grantee: { } grantee }) await db.PublishAsync(new GrantRevoked(before.Owner, grantId, grantee, user.Id, before.ClientId));
         await db.CommitAsync();
         return true;
     }

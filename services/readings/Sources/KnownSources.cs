@@ -73,11 +73,11 @@ internal sealed class KnownSources(Database database) : IDisposable
     /// </summary>
     public async ValueTask<KnownSource?> FindAsync(CurrentUser user, Guid sourceId, CancellationToken ct)
     {
-        if (cache.TryGetValue((user.Id, user.Owner, sourceId), out KnownSource? known)) return known;
+        if (cache.TryGetValue(Key(user, sourceId), out KnownSource? known)) return known;
         known = user.Owner is null
             ? await LoadAsync(user, sourceId, ct) ?? await SharedAsync(user, sourceId, ct)
             : await SharedAsync(user, sourceId, ct);
-        if (known is not null) cache.Set((user.Id, user.Owner, sourceId), known, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = known.IsShared ? SharedLife : Life });
+        if (known is not null) cache.Set(Key(user, sourceId), known, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = known.IsShared ? SharedLife : Life });
         return known;
     }
 
@@ -138,7 +138,10 @@ internal sealed class KnownSources(Database database) : IDisposable
             user.Owner, access, user.Role);
     }
 
-    public void Forget(CurrentUser user, Guid sourceId) => cache.Remove((user.Id, user.Owner, sourceId));
+    public void Forget(CurrentUser user, Guid sourceId) => cache.Remove(Key(user, sourceId));
+
+    // What is shared through one application is not known to another.
+    private static (Guid, Guid?, Guid?, Guid) Key(CurrentUser user, Guid sourceId) => (user.Id, user.ClientId, user.Owner, sourceId);
 
     /// <summary>
     /// Runs a query that trusts what is known of the source. Null where the person has no such source. The version travels
