@@ -567,11 +567,14 @@ begin
     on conflict (user_id, owner_id, source_id, access) do update set expires_at = excluded.expires_at
         where a.expires_at <> excluded.expires_at;
 
-    with wanted as materialized (
+    -- What is open of the same source without a window too: who looks through a window sees nothing beside it.
+    with opened as materialized (
+        select g.* from public.granted_series(p_owner, p_source) g where p_grantee is null or g.reader_id = p_grantee
+    ), wanted as materialized (
         select g.reader_id as user_id, g.source_id, g.series_id, coalesce(g.from_at, '-infinity') as from_at, coalesce(g.until_at, 'infinity') as until_at,
             max(g.ends_at) as expires_at, coalesce(max(g.ends_at) filter (where g.is_whole), '-infinity') as events_until
-        from public.granted_series(p_owner, p_source) g
-        where (g.from_at is not null or g.until_at is not null) and (p_grantee is null or g.reader_id = p_grantee)
+        from opened g
+        where exists (select from opened w where w.reader_id = g.reader_id and w.source_id = g.source_id and (w.from_at is not null or w.until_at is not null))
         group by g.reader_id, g.source_id, g.series_id, 4, 5
     ), gone as (
         delete from public.series_windows a
