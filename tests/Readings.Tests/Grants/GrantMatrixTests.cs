@@ -40,19 +40,20 @@ public sealed class GrantMatrixTests(ReadingsService service)
         foreach (var (access, state) in Accesses.SelectMany(access => States.Select(state => (access, state))))
         {
             var sharing = await GrantAsync(setting.Ada, setting.Parts[0].Source, kind, to, access, state);
+            var all = IsWidest(access, state);
             foreach (var part in setting.Parts)
                 foreach (var (table, column, row) in await RowsAsync(part))
                     foreach (var verb in Verbs)
                     {
                         var expected = Expected(kind, state == "accepted" ? Array.IndexOf(Accesses, access) + 1 : 0, setting, part, table, verb);
-                        foreach (var reader in state == "accepted" ? sharing.Readers : sharing.Readers[..1])
+                        foreach (var reader in sharing.Readers[..(all ? ^0 : 1)])
                             Assert.Equal((kind, to, access, state, part.Name, table, verb, expected),
                                 (kind, to, access, state, part.Name, table, verb, await MayAsync(reader, setting.Ada.Id)));
                         looked++;
                         if (state != "accepted") continue;
                         // Without saying whose rows are meant, nothing of hers stands among their own but readings asked for by their number.
                         if (!table.StartsWith("readings", StringComparison.Ordinal)) Assert.False(await MayAsync(sharing.Reader, null), $"{verb} {table}");
-                        foreach (var stranger in sharing.Strangers)
+                        foreach (var stranger in sharing.Strangers[..(all ? ^0 : 1)])
                             Assert.False(await MayAsync(stranger, setting.Ada.Id), $"{stranger.Id} through {stranger.Client} may {verb} {table}, granted to a {to}");
 
                         async Task<bool> MayAsync(Person who, Guid? owner)
@@ -102,7 +103,7 @@ public sealed class GrantMatrixTests(ReadingsService service)
                 ("GET", $"sources/{setting.Parts[2].Source}", null, level >= 1 && kind == "everything"),
             ];
             foreach (var (method, path, body, may) in calls)
-                foreach (var (who, expected, owner) in Visitors(sharing, state == "accepted", may, $"owner={setting.Ada.Id}"))
+                foreach (var (who, expected, owner) in Visitors(sharing, IsWidest(access, state), may, $"owner={setting.Ada.Id}"))
                 {
                     using var response = await who.RawAsync(new HttpMethod(method), owner.Length == 0 ? path : path + (path.Contains('?', StringComparison.Ordinal) ? "&" : "?") + owner,
                         body, "application/json", method == "PATCH" ? [("If-Match", "*")] : []);
@@ -114,6 +115,9 @@ public sealed class GrantMatrixTests(ReadingsService service)
                 }
         }
     }
+
+    // Of what opens the most, everybody is tried; of the others one of each.
+    private static bool IsWidest(string access, string state) => (access, state) == ("admin", "accepted");
 
     // The strangers first: a reader may delete.
     private static IEnumerable<(Person Who, bool Expected, string Owner)> Visitors(GrantTests.Sharing sharing, bool all, bool may, string owner) =>
