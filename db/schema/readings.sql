@@ -90,17 +90,22 @@ CREATE FUNCTION public.app_owner_id() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN NULLIF((NULLIF(current_setting('app.owner_id'::text, true), ''::text))::uuid, (NULLIF(current_setting('app.user_id'::text, true), ''::text))::uuid);
 
+CREATE FUNCTION public.app_reader_ids() RETURNS uuid[]
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    AS $$
+declare
+    person constant uuid := public.app_user_id();
+    client constant uuid := public.app_client_id();
+begin
+    if person is null then return '{}'; end if;
+    if client is null then return array[person]; end if;
+    return array[person, public.reader_id(person, client), public.reader_id(client, client)];
+end
+$$;
+
 CREATE FUNCTION public.app_user_id() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN (NULLIF(current_setting('app.user_id'::text, true), ''::text))::uuid;
-
-CREATE FUNCTION public.reader_id(person uuid, client uuid) RETURNS uuid
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN (client IS NULL) THEN person ELSE (encode(SUBSTRING(sha256((uuid_send(person) || uuid_send(client))) FROM 1 FOR 16), 'hex'::text))::uuid END;
-
-CREATE FUNCTION public.app_reader_ids() RETURNS uuid[]
-    LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN CASE WHEN (public.app_user_id() IS NULL) THEN '{}'::uuid[] WHEN (public.app_client_id() IS NULL) THEN ARRAY[public.app_user_id()] ELSE ARRAY[public.app_user_id(), public.reader_id(public.app_user_id(), public.app_client_id()), public.reader_id(public.app_client_id(), public.app_client_id())] END;
 
 CREATE FUNCTION public.category_changed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -462,6 +467,10 @@ begin
     execute format('grant select on %s to %I, %I', t, service_role('backup'), service_role('readonly'));
 end
 $$;
+
+CREATE FUNCTION public.reader_id(person uuid, client uuid) RETURNS uuid
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (client IS NULL) THEN person ELSE (encode(SUBSTRING(sha256((uuid_send(person) || uuid_send(client))) FROM 1 FOR 16), 'hex'::text))::uuid END;
 
 CREATE FUNCTION public.recount_rollups() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1199,25 +1208,25 @@ ALTER TABLE public.events ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY events_delete ON public.events FOR DELETE TO readings_app USING (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 2))))))));
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 2))))))));
 
 CREATE POLICY events_insert ON public.events FOR INSERT TO readings_app WITH CHECK (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 2))))))));
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 2))))))));
 
 CREATE POLICY events_select ON public.events FOR SELECT TO readings_app, readings_readonly USING (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 1))))))));
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 1))))))));
 
 CREATE POLICY events_update ON public.events FOR UPDATE TO readings_app USING (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 2)))))))) WITH CHECK (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 2)))))))) WITH CHECK (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 2))))))));
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 2))))))));
 
 CREATE POLICY events_window ON public.events FOR SELECT TO readings_guest USING (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (EXISTS ( SELECT
    FROM public.series_windows w
-  WHERE ((w.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.events_until > now()) AND (w.source_id = events.source_id) AND (events.started_at >= w.from_at) AND (events.ended_at <= w.until_at))))));
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.events_until > now()) AND (w.source_id = events.source_id) AND (events.started_at >= w.from_at) AND (events.ended_at <= w.until_at))))));
 
 ALTER TABLE public.grants ENABLE ROW LEVEL SECURITY;
 
@@ -1231,27 +1240,27 @@ ALTER TABLE public.metrics ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY metrics_delete ON public.metrics FOR DELETE TO readings_app USING (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
 
 CREATE POLICY metrics_insert ON public.metrics FOR INSERT TO readings_app WITH CHECK (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
 
 CREATE POLICY metrics_select ON public.metrics FOR SELECT TO readings_app, readings_readonly USING (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 1))))) OR (series_id = ANY (ARRAY( SELECT a.series_id
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 1))))) OR (series_id = ANY (ARRAY( SELECT a.series_id
    FROM public.series_access a
-  WHERE ((a.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (a.expires_at > now()))))))));
+  WHERE (a.expires_at > now())))))));
 
 CREATE POLICY metrics_update ON public.metrics FOR UPDATE TO readings_app USING (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3)))))))) WITH CHECK (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3)))))))) WITH CHECK (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
 
 CREATE POLICY metrics_window ON public.metrics FOR SELECT TO readings_guest USING (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (series_id = ANY (ARRAY( SELECT w.series_id
    FROM public.series_windows w
-  WHERE ((w.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now())))))));
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now())))))));
 
 CREATE POLICY own_rows ON public.access_log USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
@@ -1275,39 +1284,39 @@ ALTER TABLE public.readings_day ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY readings_day_select ON public.readings_day FOR SELECT TO readings_app, readings_readonly USING ((series_id = ANY (ARRAY( SELECT a.series_id
    FROM public.series_access a
-  WHERE ((a.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (a.expires_at > now()))))));
+  WHERE (a.expires_at > now())))));
 
 CREATE POLICY readings_delete ON public.readings FOR DELETE TO readings_app USING ((series_id = ANY (ARRAY( SELECT a.series_id
    FROM public.series_access a
-  WHERE ((a.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (a.expires_at > now()) AND (a.access >= 2))))));
+  WHERE ((a.expires_at > now()) AND (a.access >= 2))))));
 
 ALTER TABLE public.readings_hour ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY readings_hour_select ON public.readings_hour FOR SELECT TO readings_app, readings_readonly USING ((series_id = ANY (ARRAY( SELECT a.series_id
    FROM public.series_access a
-  WHERE ((a.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (a.expires_at > now()))))));
+  WHERE (a.expires_at > now())))));
 
 CREATE POLICY readings_hour_window ON public.readings_hour FOR SELECT TO readings_guest USING ((EXISTS ( SELECT
    FROM public.series_windows w
-  WHERE ((w.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.series_id = readings_hour.series_id) AND (readings_hour.bucket >= w.from_at) AND (readings_hour.bucket < w.until_at)))));
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.series_id = readings_hour.series_id) AND (readings_hour.bucket >= w.from_at) AND (readings_hour.bucket < w.until_at)))));
 
 CREATE POLICY readings_insert ON public.readings FOR INSERT TO readings_app WITH CHECK ((series_id = ANY (ARRAY( SELECT a.series_id
    FROM public.series_access a
-  WHERE ((a.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (a.expires_at > now()) AND (a.access >= 2))))));
+  WHERE ((a.expires_at > now()) AND (a.access >= 2))))));
 
 CREATE POLICY readings_select ON public.readings FOR SELECT TO readings_app, readings_readonly USING ((series_id = ANY (ARRAY( SELECT a.series_id
    FROM public.series_access a
-  WHERE ((a.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (a.expires_at > now()))))));
+  WHERE (a.expires_at > now())))));
 
 CREATE POLICY readings_update ON public.readings FOR UPDATE TO readings_app USING ((series_id = ANY (ARRAY( SELECT a.series_id
    FROM public.series_access a
-  WHERE ((a.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (a.expires_at > now()) AND (a.access >= 2)))))) WITH CHECK ((series_id = ANY (ARRAY( SELECT a.series_id
+  WHERE ((a.expires_at > now()) AND (a.access >= 2)))))) WITH CHECK ((series_id = ANY (ARRAY( SELECT a.series_id
    FROM public.series_access a
-  WHERE ((a.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (a.expires_at > now()) AND (a.access >= 2))))));
+  WHERE ((a.expires_at > now()) AND (a.access >= 2))))));
 
 CREATE POLICY readings_window ON public.readings FOR SELECT TO readings_guest USING ((EXISTS ( SELECT
    FROM public.series_windows w
-  WHERE ((w.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.series_id = readings.series_id) AND (readings.at >= w.from_at) AND (readings.at < w.until_at)))));
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.series_id = readings.series_id) AND (readings.at >= w.from_at) AND (readings.at < w.until_at)))));
 
 ALTER TABLE public.series ENABLE ROW LEVEL SECURITY;
 
@@ -1315,17 +1324,17 @@ ALTER TABLE public.series_access ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY series_delete ON public.series FOR DELETE TO readings_app USING (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
 
 CREATE POLICY series_insert ON public.series FOR INSERT TO readings_app WITH CHECK (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
 
 CREATE POLICY series_select ON public.series FOR SELECT TO readings_app, readings_readonly USING (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 1))))) OR (series_id = ANY (ARRAY( SELECT a.series_id
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 1))))) OR (series_id = ANY (ARRAY( SELECT a.series_id
    FROM public.series_access a
-  WHERE ((a.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (a.expires_at > now()))))))));
+  WHERE (a.expires_at > now())))))));
 
 ALTER TABLE public.series_types ENABLE ROW LEVEL SECURITY;
 
@@ -1337,7 +1346,7 @@ CREATE POLICY series_types_update ON public.series_types FOR UPDATE USING ((( SE
 
 CREATE POLICY series_window ON public.series FOR SELECT TO readings_guest USING (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (series_id = ANY (ARRAY( SELECT w.series_id
    FROM public.series_windows w
-  WHERE ((w.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now())))))));
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now())))))));
 
 ALTER TABLE public.series_windows ENABLE ROW LEVEL SECURITY;
 
@@ -1351,17 +1360,17 @@ CREATE POLICY sources_insert ON public.sources FOR INSERT TO readings_app WITH C
 
 CREATE POLICY sources_select ON public.sources FOR SELECT TO readings_app, readings_readonly USING (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 0))))))));
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 0))))))));
 
 CREATE POLICY sources_update ON public.sources FOR UPDATE TO readings_app USING (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3)))))))) WITH CHECK (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3)))))))) WITH CHECK (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
 
 CREATE POLICY sources_window ON public.sources FOR SELECT TO readings_guest USING (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (source_id = ANY (ARRAY( SELECT w.source_id
    FROM public.series_windows w
-  WHERE ((w.user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[])) AND (w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now())))))));
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now())))))));
 
 REVOKE USAGE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO readings_app;

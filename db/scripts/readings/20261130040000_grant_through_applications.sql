@@ -8,12 +8,17 @@ create function app_client_id() returns uuid language sql stable parallel safe
 -- alone, without that, it is a person like others.
 create function reader_id(person uuid, client uuid) returns uuid language sql immutable parallel safe
     return case when client is null then person else encode(substring(sha256(uuid_send(person) || uuid_send(client)) for 16), 'hex')::uuid end;
-create function app_reader_ids() returns uuid[] language sql stable parallel safe
-    return case
-        when app_user_id() is null then '{}'
-        when app_client_id() is null then array[app_user_id()]
-        else array[app_user_id(), reader_id(app_user_id(), app_client_id()), reader_id(app_client_id(), app_client_id())]
-    end;
+-- Not a single expression, which would be made ready for each statement anew, whether it is asked or not.
+create function app_reader_ids() returns uuid[] language plpgsql stable parallel safe as $$
+declare
+    person constant uuid := public.app_user_id();
+    client constant uuid := public.app_client_id();
+begin
+    if person is null then return '{}'; end if;
+    if client is null then return array[person]; end if;
+    return array[person, public.reader_id(person, client), public.reader_id(client, client)];
+end
+$$;
 
 alter table grants
     add column client_id uuid,                            -- only through this application; the grantee too: the application itself
@@ -232,13 +237,13 @@ $$;
 do $$
 declare
     app constant name := service_role('app');
-    me constant text := 'a.user_id = any ((select app_reader_ids())::uuid[])';
     mine constant text := 'user_id = (select row_owner()) and ((select app_owner_id()) is null';
-    of_source constant text := ' or source_id = any (array(select a.source_id from source_access a where ' || me
-        || ' and a.owner_id = (select app_owner_id()) and a.expires_at > now() and a.access >= %s))';
-    readable constant text := 'series_id = any (array(select a.series_id from series_access a where ' || me || ' and a.expires_at > now()))';
-    writable constant text := 'series_id = any (array(select a.series_id from series_access a where ' || me || ' and a.expires_at > now() and a.access >= 2))';
-    windows constant text := 'series_windows w where w.user_id = any ((select app_reader_ids())::uuid[]) and w.owner_id = (select app_owner_id()) and w.expires_at > now()';
+    -- As whom the transaction reads is said by the policies of the projections, and only there: asked twice, it costs twice.
+    of_source constant text := ' or source_id = any (array(select a.source_id from source_access a '
+        || 'where a.owner_id = (select app_owner_id()) and a.expires_at > now() and a.access >= %s))';
+    readable constant text := 'series_id = any (array(select a.series_id from series_access a where a.expires_at > now()))';
+    writable constant text := 'series_id = any (array(select a.series_id from series_access a where a.expires_at > now() and a.access >= 2))';
+    windows constant text := 'series_windows w where w.owner_id = (select app_owner_id()) and w.expires_at > now()';
     t text;
     visible text;
 begin

@@ -61,7 +61,9 @@ public sealed class ApplicationTests(ReadingsService service)
         }
         await ada.SendAsync(HttpMethod.Delete, $"grants/{grant}");
         Assert.Single((await bob.Through(program).GetAsync($"sources/{source}/readings")).GetProperty("readings").EnumerateArray());
-        Assert.Equal(HttpStatusCode.BadRequest, (await bob.Through(program).SendAsync(HttpMethod.Get, $"sources/{source}/readings?metric=steps")).Status);
+        // Its name may be remembered for a moment, and no value of it is.
+        var (_, answer) = await bob.Through(program).SendAsync(HttpMethod.Get, $"sources/{source}/readings?metric=steps");
+        Assert.True(!answer.TryGetProperty("readings", out var rows) || rows.GetArrayLength() == 0);
     }
 
     [Fact]

@@ -271,8 +271,10 @@ public sealed class SharingTests(ReadingsService service)
             "select event_type from outbox where subject = @subject order by id", new { subject = grant.ToString() }));
     }
 
-    [Fact]
-    public async Task Sharing_costs_the_plans_of_an_ordinary_read_nothing()
+    [Theory]
+    [InlineData("")]
+    [InlineData("0190f3d2-77aa-7c31-9d1e-2b8c1f0a5e44")]
+    public async Task Sharing_costs_the_plans_of_an_ordinary_read_nothing(string client)
     {
         var (ada, bob, source) = await SettingAsync();
         await ShareAsync(ada, bob, GrantTests.Offer("everything", source, "read"));
@@ -282,10 +284,12 @@ public sealed class SharingTests(ReadingsService service)
             await using var app = new NpgsqlConnection(service.Database.App);
             await app.OpenAsync(ReadingsService.Ct);
             await using var transaction = await app.BeginTransactionAsync(ReadingsService.Ct);
-            await app.ExecuteAsync("select set_config('app.user_id', @Id::text, true); set local enable_seqscan = off; set local enable_bitmapscan = off", new { ada.Id }, transaction);
+            await app.ExecuteAsync("select set_config('app.user_id', @Id::text, true), set_config('app.client_id', @client, true); set local enable_seqscan = off; set local enable_bitmapscan = off", new { ada.Id, client }, transaction);
             return string.Join('\n', await app.QueryAsync<string>($"explain (analyze, costs off, timing off, summary off) {sql}", new { source, series }, transaction));
         }
-        Assert.Matches(@"Index Cond: \(\(series_id = ANY \(.*\)\) AND \(at >= ", await PlanAsync("select value from readings where at >= '2026-10-01T00:00:00Z'::timestamptz and at < '2026-10-02T00:00:00Z'::timestamptz"));
+        var read = await PlanAsync("select value from readings where at >= '2026-10-01T00:00:00Z'::timestamptz and at < '2026-10-02T00:00:00Z'::timestamptz");
+        Assert.Matches(@"Index Cond: \(\(series_id = ANY \(.*\)\) AND \(at >= ", read);
+        Assert.Matches(@"series_access.*\n *Index Cond: \(user_id = ANY \(\$\d+\)\)", read);
         foreach (var sql in new[] { "select name from sources where source_id = @source", "select unit from metrics where source_id = @source", "select group_name from series where source_id = @source", "select type from events where started_at >= '2026-10-01T00:00:00Z'::timestamptz order by started_at, event_id limit 10" })
         {
             var plan = await PlanAsync(sql);
