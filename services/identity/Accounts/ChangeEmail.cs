@@ -31,7 +31,7 @@ public static class ChangeEmail
             .WithExample(request: """{"token": "om_7Jm0nU3f…"}""");
         routes.MapPost("/email-changes/undo", async Task<Results<NoContent, ProblemHttpResult>> (Confirmation wanted, Database database, PasswordHasher passwords, HttpContext http, CancellationToken ct) =>
                 await UndoAsync(wanted.Token, database, passwords, http, ct) is { } problem ? problem : TypedResults.NoContent())
-            .WithName("UndoEmailChange").WithSummary("Brings an address back with the token that was mailed to it, for seven days, and takes away authenticator and passkeys that were added since. Ends all logins, and mails a link for a new password: the old one is good no more.")
+            .WithName("UndoEmailChange").WithSummary("Brings an address back with the token that was mailed to it, for seven days, and takes away authenticator, passkeys and accounts elsewhere that were added since. Ends all logins, and mails a link for a new password: the old one is good no more.")
             .WithExample(request: """{"token": "om_7Jm0nU3f…"}""");
     }
 
@@ -100,9 +100,9 @@ public static class ChangeEmail
         const string Since = ">= (select created_at from mail_tokens where token_hash = @hash)", Later = $"created_at {Since}";
         await db.ExecuteAsync($"delete from mail_outbox where kind in (@Changed, @FactorAdded) and {Later}", new { Letters.Changed, Letters.FactorAdded, hash });
         await db.ExecuteAsync($"update mail_tokens set used_at = now() where purpose = 'undo' and used_at is null and {Later}", new { hash });
-        await db.ExecuteAsync($"delete from passkeys where {Later}", new { hash });
+        foreach (var table in new[] { "passkeys", "external_identities" }) await db.ExecuteAsync($"delete from {table} where {Later}", new { hash });
         if (await db.ExecuteAsync($"delete from totp where confirmed_at {Since}", new { hash }) > 0) await db.ExecuteAsync("delete from recovery_codes");
-        await db.ExecuteAsync("update passwords set hash = @nobodys, changed_at = now()", new { nobodys });
+        await db.ExecuteAsync("update passwords set hash = @nobodys, is_chosen = false, changed_at = now()", new { nobodys });
         await db.ExecuteAsync("update logins set ended_at = now(), ended_because = 'revoked' where ended_at is null");
         await db.NoteAsync(http, Entry.EmailChangeUndone, null);
         await db.MailAsync(Letters.Reset, email.Text);

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 using OpenReadings.Chassis;
 using OpenReadings.Events;
+using OpenReadings.Identity.External;
 using OpenReadings.Identity.Logins;
 using OpenReadings.Identity.Passwords;
 
@@ -21,7 +22,7 @@ public static class DeleteAccount
 
     private static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(
         [FromBody] Request request, CurrentUser user, HttpContext http, Database database, PasswordHasher passwords,
-        SignInBudget budget, TimeProvider clock, CancellationToken ct)
+        SignInBudget budget, ProviderTokens providers, TimeProvider clock, CancellationToken ct)
     {
         if (await StoredPassword.OfAsync(user, database, ct) is not { Hash: var hash }) return Account.Gone();
         var (account, place) = (user.Id.ToString(), RateLimits.NetworkOf(http));
@@ -33,6 +34,7 @@ public static class DeleteAccount
         // A key or application that is just being made is waited for here, and is forgotten too.
         await db.ExecuteAsync("select from accounts for update");
         var actors = await db.QueryAsync<Guid>("select client_id from applications union select own_id from api_keys where own_id is not null");
+        var tokens = await ProviderTokens.ReadAsync(db);
         var erasureId = Guid.NewGuid();                      // wholly random: it is all that shows the receipt
         await db.ExecuteAsync("call begin_erasure(@erasureId)", new { erasureId });
         // Password, logins and refresh tokens go with the row.
@@ -40,6 +42,7 @@ public static class DeleteAccount
         await db.PublishAsync(new AccountDeleted(user.Id, clock.GetUtcNow()));
         foreach (var id in actors) await db.PublishAsync(new AccountDeleted(id, clock.GetUtcNow()));
         await db.CommitAsync();
+        providers.RevokeAfterwards(http, user.Id, tokens);
         http.Response.Headers.Location = $"/identity/v1/erasures/{erasureId}";
         return TypedResults.NoContent();
     }

@@ -41,10 +41,10 @@ public static class ResetPassword
         {
             await db.ExecuteAsync("update accounts set email_verified_at = now()");
             // Not an authenticator: where somebody mistyped their own address, it is what keeps its reader from their readings.
-            foreach (var table in new[] { "passkeys", "consents" }) await db.ExecuteAsync($"delete from {table}");
+            foreach (var table in new[] { "passkeys", "external_identities", "consents" }) await db.ExecuteAsync($"delete from {table}");
             await db.ExecuteAsync($"update api_keys set ended_at = now() where {ApiKey.Good}");
         }
-        await db.ExecuteAsync("update passwords set hash = @hash, changed_at = now()", new { hash });
+        await db.ExecuteAsync("update passwords set hash = @hash, is_chosen = true, changed_at = now()", new { hash });
         await MailToken.TakeBackAsync(db, "reset", "change");
         var ended = await db.ExecuteAsync("update logins set ended_at = now(), ended_because = 'password-changed' where ended_at is null");
         await db.NoteAsync(http, Entry.PasswordReset, null, new { ended });
