@@ -88,6 +88,7 @@ ShowRevocations.Map(services);
 // Who somebody is, is changed by them alone: a key opens readings, and none of this.
 var people = app.MapGroup("/identity/v1").RequireAuthorization().RequireLogin().WithTags("identity");
 SignOut.Map(people);
+ProveAgain.Map(people);
 ListLogins.Map(people);
 EndLogins.Map(people);
 ShowMe.Map(people);

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Npgsql;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Audit;
+using OpenReadings.Identity.Factors;
 using OpenReadings.Identity.Logins;
 using OpenReadings.Identity.Mail;
 using OpenReadings.Identity.Passwords;
@@ -20,7 +21,7 @@ public static class ChangeEmail
     public sealed record Confirmation(string? Token);
 
     public static void MapMine(IEndpointRouteBuilder routes) => routes.MapPost("/me/email", AskAsync).RequireRateLimiting(RateLimits.Sensitive)
-        .WithName("ChangeEmail").WithSummary("Mails a link to a new address; your address changes when it is opened. Five a day. Asks for the password.")
+        .WithName("ChangeEmail").WithSummary("Mails a link to a new address; your address changes when it is opened. Five a day. Asks for the password, and takes a recent proof.")
         .WithExample(request: """{"new_email": "ada@example.net", "password": "Correct horse 7"}""");
 
     public static void Map(IEndpointRouteBuilder routes)
@@ -36,18 +37,14 @@ public static class ChangeEmail
     }
 
     private static async Task<Results<Accepted, ProblemHttpResult>> AskAsync(
-        Request wanted, CurrentUser user, Database database, PasswordHasher passwords, SignInBudget budget, HttpContext http, CancellationToken ct)
+        Request wanted, CurrentUser user, Database database, PasswordAgain password, HttpContext http, CancellationToken ct)
     {
         if (!EmailAddress.TryParse(wanted.NewEmail, out var email))
             return Problems.Of(400, "validation-failed", "Some fields are not valid.", new ProblemItem("/new_email", "invalid-email", "The address is missing or malformed."));
-        if (await StoredPassword.OfAsync(user, database, ct) is not { Hash: var hash }) return Account.Gone();
-        var (account, place) = (user.Id.ToString(), RateLimits.NetworkOf(http));
-        if (budget.Take(account, place, isFamiliar: true) is { } wait) return SignInBudget.Refuse(http, wait);
-        if (!await passwords.IsRightAsync(hash, wanted.Password, ct)) return Account.WrongPassword();
-        budget.Forgive(account, place, isFamiliar: true);
+        if (await password.RefuseAsync(user, wanted.Password, http, ct) is { } refused) return refused;
 
         await using var db = await database.BeginAsync(user, ct);
-        await db.ExecuteAsync("select from accounts for update");
+        if (await db.RefuseWithoutRecentProofAsync(user, http) is { } old) return old;
         if (await db.ScalarAsync<int>("select count(*)::int from audit where action = @EmailChangeAsked and at > now() - interval '1 day'", new { Entry.EmailChangeAsked }) >= 5)
             return Problems.Of(429, "too-many-mails", "There are five a day.");
         // Whether somebody else has that address is not said here: they would hear of it when they open the link.

@@ -2,7 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Audit;
-using OpenReadings.Identity.Logins;
+using OpenReadings.Identity.Factors;
 using OpenReadings.Identity.Mail;
 using OpenReadings.Identity.Passwords;
 
@@ -22,16 +22,13 @@ public static class ChangePassword
 
     private static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(
         Request change, CurrentUser user, HttpContext http, Database database, PasswordHasher passwords,
-        SignInBudget budget, CancellationToken ct)
+        PasswordAgain password, CancellationToken ct)
     {
         ProblemItem[] broken = [.. PasswordRules.Broken(change.NewPassword, "/new_password")];
         if (broken.Length > 0)
             return Problems.Of(400, "validation-failed", "The new password breaks rules.", broken);
-        if (await StoredPassword.OfAsync(user, database, ct) is not { Hash: var was }) return Account.Gone();
-        var (account, place) = (user.Id.ToString(), RateLimits.NetworkOf(http));
-        if (budget.Take(account, place, isFamiliar: true) is { } wait) return SignInBudget.Refuse(http, wait);
-        if (!await passwords.IsRightAsync(was, change.CurrentPassword, ct)) return Account.WrongPassword();
-        budget.Forgive(account, place, isFamiliar: true);
+        var (was, refusal) = await password.CheckAsync(user.Id, change.CurrentPassword, http, ct);
+        if (was is null) return refusal!;
 
         var hash = await passwords.HashAsync(change.NewPassword!, ct);
         await using var db = await database.BeginAsync(user, ct);

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using Microsoft.AspNetCore.WebUtilities;
 using OpenReadings.Chassis;
+using OpenReadings.Identity.Logins;
 using OpenReadings.Identity.Pages;
 using OpenReadings.Identity.Tokens;
 
@@ -62,6 +63,8 @@ public static class Authorize
                 return Back(asked, tokens, ("code", code));
             }
             if (isSilent) throw new SentBackException("consent_required", "The person has to be asked.");
+            // What is allowed outlives the login of this browser.
+            if (!await db.HasRecentProofAsync(who.LoginId)) return SignInOnPage.First(Again(asked), asked.Form["login_hint"]);
             return await page.ShowAsync<ConsentPage>(http, new()
             {
                 ["Application"] = asked.Application, ["Wanted"] = wanted, ["Email"] = who.Email, ["GoesTo"] = Page.SourceOf(asked.RedirectUri), ["FormToken"] = sessions.FormTokenFor(http),
@@ -89,6 +92,7 @@ public static class Authorize
             var chosen = ScopeChoices.Chosen(form, Validate(asked));
             if (form["decision"] != "allow" || chosen.Length == 0) throw new SentBackException("access_denied", "The person said no.");
             await using var db = await database.BeginAsync(who.UserId, ct);
+            if (!await db.HoldRecentProofAsync(who.LoginId)) return SignInOnPage.First(Again(asked), null);
             await Consent.GiveAsync(db, http, asked.Application, chosen, who.LoginId);
             var code = await CodeAsync(db, asked, who, chosen);
             await db.CommitAsync();

@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Audit;
+using OpenReadings.Identity.Logins;
 
 namespace OpenReadings.Identity.OAuth;
 
@@ -18,7 +19,7 @@ public static class Pair
     private sealed record Login(DateTimeOffset AuthenticatedAt);
 
     public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/me/pairings", HandleAsync).RequireRateLimiting(RateLimits.Sensitive)
-        .WithName("Pair").WithSummary("A code to type into an application, which gets tokens for it (grant type urn:openreadings:grant-type:pairing-code). Allows what 'scopes' says.")
+        .WithName("Pair").WithSummary("A code to type into an application, which gets tokens for it (grant type urn:openreadings:grant-type:pairing-code). Allows what 'scopes' says. Takes a recent proof.")
         .WithExample(request: """{"client_id": "01a1fabf-c5d8-7a3e-a22a-8c90e9a54227", "scopes": ["readings:write", "offline_access"]}""", response: """{"code": "BCDF-GHJK", "expires_in": 600}""");
 
     private static async Task<Results<Ok<Response>, ProblemHttpResult>> HandleAsync(Request wanted, CurrentUser user, Database database, HttpContext http, CancellationToken ct)
@@ -28,9 +29,9 @@ public static class Pair
             return Problems.Of(400, "validation-failed", "Some fields are not valid.", new ProblemItem("/scopes", "invalid-scopes", $"This application may ask for {string.Join(", ", Scope.Split(application.Scope))}."));
         var code = AuthorizeDevice.NewUserCode();
         await using var db = await database.BeginAsync(user, ct);
+        if (await db.RefuseWithoutRecentProofAsync(user, http) is { } refused) return refused;
         var login = await db.FindAsync<Login>("select authenticated_at from logins where login_id = @loginId and ended_at is null", new { loginId = Entry.LoginOf(user) });
         if (login is null) return Accounts.Account.Gone();
-        await db.ExecuteAsync("select from accounts for update");
         if (await db.ScalarAsync<int>("select count(*)::int from pairing_codes where expires_at > now()") >= Most) return Problems.Of(429, "too-many-codes", $"There are {Most} codes that are good. Use one, or wait for some minutes.");
         await Consent.GiveAsync(db, http, application, wanted.Scopes, Entry.LoginOf(user)!.Value);
         await db.ExecuteAsync("insert into pairing_codes (code_hash, client_id, scope, authenticated_at) values (@hash, @ClientId, @scope, @AuthenticatedAt)",
