@@ -30,9 +30,9 @@ public static class ChangeEmail
                 await ConfirmAsync(wanted.Token, database, http, ct) is { } problem ? problem : TypedResults.NoContent())
             .WithName("ConfirmEmailChange").WithSummary("Changes the address of an account with the token that was mailed to the new one: good for a day and once.")
             .WithExample(request: """{"token": "om_7Jm0nU3f…"}""");
-        routes.MapPost("/email-changes/undo", async Task<Results<NoContent, ProblemHttpResult>> (Confirmation wanted, Database database, PasswordHasher passwords, HttpContext http, CancellationToken ct) =>
-                await UndoAsync(wanted.Token, database, passwords, http, ct) is { } problem ? problem : TypedResults.NoContent())
-            .WithName("UndoEmailChange").WithSummary("Brings an address back with the token that was mailed to it, for seven days, and takes away authenticator and passkeys that were added since. Ends all logins, and mails a link for a new password: the old one is good no more.")
+        routes.MapPost("/email-changes/undo", async Task<Results<NoContent, ProblemHttpResult>> (Confirmation wanted, Database database, PasswordHasher passwords, TimeProvider clock, HttpContext http, CancellationToken ct) =>
+                await UndoAsync(wanted.Token, database, passwords, clock, http, ct) is { } problem ? problem : TypedResults.NoContent())
+            .WithName("UndoEmailChange").WithSummary("Brings an address back with the token that was mailed to it, for seven days, and takes away what was added since: authenticator, passkeys, applications, what was shared. Ends all logins, API keys and consents, and mails a link for a new password: the old one is good no more.")
             .WithExample(request: """{"token": "om_7Jm0nU3f…"}""");
     }
 
@@ -75,7 +75,7 @@ public static class ChangeEmail
         return null;
     }
 
-    public static async Task<ProblemHttpResult?> UndoAsync(string? token, Database database, PasswordHasher passwords, HttpContext http, CancellationToken ct)
+    public static async Task<ProblemHttpResult?> UndoAsync(string? token, Database database, PasswordHasher passwords, TimeProvider clock, HttpContext http, CancellationToken ct)
     {
         if (await MailToken.FindAsync(database, token, ct, "undo") is not { } found) return MailToken.Refused();
         var nobodys = await passwords.HashAsync(Convert.ToHexString(RandomNumberGenerator.GetBytes(32)), ct);
@@ -94,14 +94,13 @@ public static class ChangeEmail
         // Links that went to the address that somebody put there, and those who are signed in by it.
         await MailToken.TakeBackAsync(db, "verify", "reset", "change");
         // Later changes are undone with this one. Not those before: whoever made two must not take the first one's way back with the second's.
-        const string Since = ">= (select created_at from mail_tokens where token_hash = @hash)", Later = $"created_at {Since}";
+        const string Later = "created_at >= (select created_at from mail_tokens where token_hash = @hash)";
         await db.ExecuteAsync($"delete from mail_outbox where kind in (@Changed, @FactorAdded) and {Later}", new { Letters.Changed, Letters.FactorAdded, hash });
         await db.ExecuteAsync($"update mail_tokens set used_at = now() where purpose = 'undo' and used_at is null and {Later}", new { hash });
-        await db.ExecuteAsync($"delete from passkeys where {Later}", new { hash });
-        if (await db.ExecuteAsync($"delete from totp where confirmed_at {Since}", new { hash }) > 0) await db.ExecuteAsync("delete from recovery_codes");
         await db.ExecuteAsync("update passwords set hash = @nobodys, changed_at = now()", new { nobodys });
-        await db.ExecuteAsync("update logins set ended_at = now(), ended_because = 'revoked' where ended_at is null");
-        await db.NoteAsync(http, Entry.EmailChangeUndone, null);
+        var ended = await ShutOut.EverybodyAsync(db, "revoked");
+        await ShutOut.AddedSinceAsync(db, found.UserId, await db.ScalarAsync<DateTimeOffset>("select created_at from mail_tokens where token_hash = @hash", new { hash }), clock.GetUtcNow());
+        await db.NoteAsync(http, Entry.EmailChangeUndone, null, new { ended = ended.Logins, apiKeys = ended.ApiKeys, ended.Consents });
         await db.MailAsync(Letters.Reset, email.Text);
         await db.CommitAsync();
         return null;

@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Audit;
 using OpenReadings.Identity.Logins;
+using OpenReadings.Identity.Mail;
 
 namespace OpenReadings.Identity.ApiKeys;
 
@@ -49,6 +50,7 @@ public static class MakeKey
         if (await db.RefuseWithoutRecentProofAsync(user, http) is { } refused) return refused;
         var made = await InsertAsync(db, config, wanted.Name!, string.Join(' ', wanted.Scopes!.Distinct()), wanted.ExpiresAt, wanted.ActsAsItself ? Guid.CreateVersion7() : null);
         if (made is null) return TooMany();
+        await db.MailOfAccessAsync("An API key");
         await db.NoteAsync(http, Entry.ApiKeyMade, Entry.LoginOf(user), new { made.KeyId, made.Name, made.Scopes });
         await db.CommitAsync();
         http.Response.Headers.CacheControl = "no-store";
@@ -66,10 +68,17 @@ public static class MakeKey
         if (await db.RefuseWithoutRecentProofAsync(user, http) is { } refused) return refused;
         var old = await db.FindAsync<ApiKey>($"{ApiKey.Select} where key_id = @keyId and {ApiKey.Good} for update", new { keyId });
         if (old is null) return EndKey.NotFound();
-        // It has one end: a second rotation does not put it off.
-        await db.ExecuteAsync("update api_keys set expires_at = least(expires_at, now() + @overlap) where key_id = @keyId", new { keyId, overlap });
-        var made = await InsertAsync(db, config, old.Name, old.Scope, old.ExpiresAt, old.OwnId);
+        // It has one end, which a second rotation does not put off; and what takes its place has the end that it was made with.
+        var until = await db.ScalarAsync<DateTimeOffset?>(
+            """
+            update api_keys
+            set expires_at = least(expires_at, now() + @overlap), rotated_at = coalesce(rotated_at, now()), made_until = case when rotated_at is null then expires_at else made_until end
+            where key_id = @keyId
+            returning made_until
+            """, new { keyId, overlap });
+        var made = await InsertAsync(db, config, old.Name, old.Scope, until, old.OwnId);
         if (made is null) return TooMany();
+        await db.MailOfAccessAsync("An API key");
         await db.NoteAsync(http, Entry.ApiKeyRotated, Entry.LoginOf(user), new { made.KeyId, inPlaceOf = keyId });
         await db.CommitAsync();
         http.Response.Headers.CacheControl = "no-store";

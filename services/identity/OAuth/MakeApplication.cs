@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Audit;
 using OpenReadings.Identity.Logins;
+using OpenReadings.Identity.Mail;
 
 namespace OpenReadings.Identity.OAuth;
 
@@ -61,6 +62,7 @@ public static class MakeApplication
                 afterLogout = JsonSerializer.Serialize(wanted.PostLogoutRedirectUris ?? []), scope = string.Join(' ', scopes),
             });
         var secret = wanted.IsPublic ? null : await AddSecretAsync(db, clientId);
+        await db.MailOfAccessAsync("An application");
         await db.NoteAsync(http, Entry.ApplicationMade, Entry.LoginOf(user), new { clientId, wanted.Name });
         await db.CommitAsync();
         http.Response.Headers.CacheControl = "no-store";
@@ -80,6 +82,7 @@ public static class MakeApplication
         if (isPublic) return Problems.Of(409, "application-is-public", "A public application has no secret.");
         await db.ExecuteAsync("update application_secrets set expires_at = least(expires_at, now() + @overlap) where client_id = @clientId", new { clientId, overlap });
         var secret = await AddSecretAsync(db, clientId);
+        await db.MailOfAccessAsync("A secret of an application");
         await db.NoteAsync(http, Entry.ApplicationSecretRotated, Entry.LoginOf(user), new { clientId });
         await db.CommitAsync();
         http.Response.Headers.CacheControl = "no-store";
