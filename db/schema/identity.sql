@@ -172,6 +172,23 @@ CREATE FUNCTION public.find_erasure(erasure uuid) RETURNS TABLE(account_id uuid,
     select e.account_id, e.requested_at, e.erased::text from public.erasures e where e.erasure_id = erasure;
 $$;
 
+CREATE FUNCTION public.find_external_identity(presented_issuer text, presented_subject text) RETURNS TABLE(user_id uuid, is_disabled boolean)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    select e.user_id, a.disabled_at is not null
+    from public.external_identities e
+    join public.accounts a using (user_id)
+    where e.issuer = presented_issuer and e.subject = presented_subject;
+$$;
+
+CREATE FUNCTION public.find_external_proof(hash bytea) RETURNS TABLE(content bytea, sealed_with text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    select p.content, p.sealed_with from public.external_proofs p where p.proof_hash = hash and p.created_at > now() - interval '10 minutes';
+$$;
+
 CREATE FUNCTION public.find_mail_token(presented_hash bytea) RETURNS TABLE(user_id uuid, purpose text, is_good boolean)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -212,6 +229,7 @@ CREATE TABLE public.passwords (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
     hash text NOT NULL,
     changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    is_chosen boolean DEFAULT true NOT NULL,
     CONSTRAINT passwords_hash_check CHECK ((hash ~~ '$argon2id$%'::text))
 );
 
@@ -287,6 +305,13 @@ CREATE PROCEDURE public.forget_old_erasures()
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
     delete from public.erasures where requested_at < now() - interval '1 year';
+$$;
+
+CREATE PROCEDURE public.forget_old_external_proofs()
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    delete from public.external_proofs where created_at < now() - interval '10 minutes';
 $$;
 
 CREATE TABLE public.logins (
@@ -392,6 +417,13 @@ CREATE FUNCTION public.is_familiar(wanted_email_key text, from_address cidr) RET
            WHERE ((accounts.email_key = is_familiar.wanted_email_key) AND ((familiar_addresses.address)::inet = (is_familiar.from_address)::inet) AND (familiar_addresses.last_used_at > (now() - '90 days'::interval))))) AS "exists";
 END;
 
+CREATE PROCEDURE public.keep_external_proof(IN hash bytea, IN sealed bytea, IN key_name text)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    insert into public.external_proofs (proof_hash, content, sealed_with) values (hash, sealed, key_name);
+$$;
+
 CREATE PROCEDURE public.keep_passkey_challenge(IN hash bytea, IN asked text)
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -461,7 +493,10 @@ CREATE FUNCTION public.people_sealed_otherwise(current_key text, beyond uuid, mo
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
-    select user_id from public.totp where sealed_with <> current_key and user_id > beyond order by user_id limit most;
+    select user_id from public.totp where sealed_with <> current_key and user_id > beyond
+    union
+    select user_id from public.external_identities where sealed_with <> current_key and user_id > beyond
+    order by user_id limit most;
 $$;
 
 CREATE FUNCTION public.poll_device_request(device bytea, client uuid) RETURNS TABLE(outcome text, person uuid, scope text, authenticated_at timestamp with time zone)
@@ -569,6 +604,16 @@ CREATE FUNCTION public.take_address_back(wanted_email_key text, presented_hash b
                       where t.token_hash = presented_hash and t.user_id = public.app_user_id() and t.purpose = 'undo' and t.used_at = now())
         returning user_id)
     insert into public.audit (user_id, entry_id, action) select user_id, entry, 'email-given-back' from moved;
+$$;
+
+CREATE FUNCTION public.take_external_proof(hash bytea) RETURNS boolean
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    with taken as (
+        delete from public.external_proofs where proof_hash = hash and created_at > now() - interval '10 minutes'
+        returning 1)
+    select exists (select from taken);
 $$;
 
 CREATE FUNCTION public.take_invitation(presented_hash bytea) RETURNS text
@@ -765,6 +810,33 @@ CREATE TABLE public.erasures (
     account_id uuid NOT NULL,
     requested_at timestamp with time zone DEFAULT now() NOT NULL,
     erased jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+CREATE TABLE public.external_identities (
+    user_id uuid DEFAULT public.app_user_id() NOT NULL,
+    issuer text NOT NULL,
+    subject text NOT NULL,
+    provider text NOT NULL,
+    email text,
+    name text,
+    tokens bytea,
+    sealed_with text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_used_at timestamp with time zone,
+    CONSTRAINT external_identities_check CHECK (((tokens IS NULL) = (sealed_with IS NULL))),
+    CONSTRAINT external_identities_issuer_check CHECK (((char_length(issuer) >= 1) AND (char_length(issuer) <= 500))),
+    CONSTRAINT external_identities_provider_check CHECK (((char_length(provider) >= 1) AND (char_length(provider) <= 30))),
+    CONSTRAINT external_identities_subject_check CHECK (((char_length(subject) >= 1) AND (char_length(subject) <= 255)))
+);
+
+ALTER TABLE ONLY public.external_identities FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.external_proofs (
+    proof_hash bytea NOT NULL,
+    content bytea NOT NULL,
+    sealed_with text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT external_proofs_proof_hash_check CHECK ((length(proof_hash) = 32))
 );
 
 CREATE TABLE public.inbox (
@@ -1049,6 +1121,15 @@ ALTER TABLE ONLY public.erasures
 ALTER TABLE ONLY public.erasures
     ADD CONSTRAINT erasures_pkey PRIMARY KEY (erasure_id);
 
+ALTER TABLE ONLY public.external_identities
+    ADD CONSTRAINT external_identities_issuer_subject_key UNIQUE (issuer, subject);
+
+ALTER TABLE ONLY public.external_identities
+    ADD CONSTRAINT external_identities_pkey PRIMARY KEY (user_id, issuer);
+
+ALTER TABLE ONLY public.external_proofs
+    ADD CONSTRAINT external_proofs_pkey PRIMARY KEY (proof_hash);
+
 ALTER TABLE ONLY public.familiar_addresses
     ADD CONSTRAINT familiar_addresses_pkey PRIMARY KEY (user_id, address);
 
@@ -1130,6 +1211,10 @@ CREATE INDEX authorization_codes_old ON public.authorization_codes USING btree (
 
 CREATE INDEX device_requests_old ON public.device_requests USING btree (expires_at);
 
+CREATE INDEX external_identities_sealed_with ON public.external_identities USING btree (sealed_with);
+
+CREATE INDEX external_proofs_old ON public.external_proofs USING btree (created_at);
+
 CREATE INDEX inbox_received_at ON public.inbox USING btree (received_at);
 
 CREATE INDEX logins_by_client ON public.logins USING btree (client_id);
@@ -1190,6 +1275,9 @@ ALTER TABLE ONLY public.code_tries
 
 ALTER TABLE ONLY public.consents
     ADD CONSTRAINT consents_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.external_identities
+    ADD CONSTRAINT external_identities_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.familiar_addresses
     ADD CONSTRAINT familiar_addresses_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
@@ -1255,6 +1343,8 @@ ALTER TABLE public.consents ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.departed_users ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.external_identities ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.familiar_addresses ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.invitations ENABLE ROW LEVEL SECURITY;
@@ -1286,6 +1376,8 @@ CREATE POLICY own_rows ON public.code_tries USING ((user_id = ( SELECT public.ap
 CREATE POLICY own_rows ON public.consents USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.departed_users USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
+CREATE POLICY own_rows ON public.external_identities USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.familiar_addresses USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
@@ -1374,6 +1466,12 @@ GRANT ALL ON FUNCTION public.find_device_request(code text) TO identity_app;
 REVOKE ALL ON FUNCTION public.find_erasure(erasure uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.find_erasure(erasure uuid) TO identity_app;
 
+REVOKE ALL ON FUNCTION public.find_external_identity(presented_issuer text, presented_subject text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.find_external_identity(presented_issuer text, presented_subject text) TO identity_app;
+
+REVOKE ALL ON FUNCTION public.find_external_proof(hash bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.find_external_proof(hash bytea) TO identity_app;
+
 REVOKE ALL ON FUNCTION public.find_mail_token(presented_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.find_mail_token(presented_hash bytea) TO identity_app;
 
@@ -1411,6 +1509,9 @@ GRANT ALL ON PROCEDURE public.forget_old_authorizations() TO identity_app;
 REVOKE ALL ON PROCEDURE public.forget_old_erasures() FROM PUBLIC;
 GRANT ALL ON PROCEDURE public.forget_old_erasures() TO identity_app;
 
+REVOKE ALL ON PROCEDURE public.forget_old_external_proofs() FROM PUBLIC;
+GRANT ALL ON PROCEDURE public.forget_old_external_proofs() TO identity_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.logins TO identity_app;
 GRANT SELECT ON TABLE public.logins TO identity_backup;
 GRANT SELECT ON TABLE public.logins TO identity_readonly;
@@ -1442,6 +1543,9 @@ GRANT ALL ON FUNCTION public.is_application_secret(wanted uuid, presented_hash b
 REVOKE ALL ON FUNCTION public.is_familiar(wanted_email_key text, from_address cidr) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.is_familiar(wanted_email_key text, from_address cidr) TO identity_app;
 
+REVOKE ALL ON PROCEDURE public.keep_external_proof(IN hash bytea, IN sealed bytea, IN key_name text) FROM PUBLIC;
+GRANT ALL ON PROCEDURE public.keep_external_proof(IN hash bytea, IN sealed bytea, IN key_name text) TO identity_app;
+
 REVOKE ALL ON PROCEDURE public.keep_passkey_challenge(IN hash bytea, IN asked text) FROM PUBLIC;
 GRANT ALL ON PROCEDURE public.keep_passkey_challenge(IN hash bytea, IN asked text) TO identity_app;
 
@@ -1471,6 +1575,9 @@ REVOKE ALL ON FUNCTION public.revoke_person() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.take_address_back(wanted_email_key text, presented_hash bytea, entry uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.take_address_back(wanted_email_key text, presented_hash bytea, entry uuid) TO identity_app;
+
+REVOKE ALL ON FUNCTION public.take_external_proof(hash bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.take_external_proof(hash bytea) TO identity_app;
 
 REVOKE ALL ON FUNCTION public.take_invitation(presented_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.take_invitation(presented_hash bytea) TO identity_app;
@@ -1521,6 +1628,11 @@ GRANT SELECT ON TABLE public.departed_users TO identity_readonly;
 GRANT SELECT ON TABLE public.device_requests TO identity_backup;
 
 GRANT SELECT ON TABLE public.erasures TO identity_backup;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.external_identities TO identity_app;
+GRANT SELECT ON TABLE public.external_identities TO identity_backup;
+
+GRANT SELECT ON TABLE public.external_proofs TO identity_backup;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.inbox TO identity_app;
 GRANT SELECT ON TABLE public.inbox TO identity_backup;

@@ -6,6 +6,7 @@ using OpenReadings.Identity.Administration;
 using OpenReadings.Identity.ApiKeys;
 using OpenReadings.Identity.Audit;
 using OpenReadings.Identity.Avatars;
+using OpenReadings.Identity.External;
 using OpenReadings.Identity.Factors;
 using OpenReadings.Identity.Keys;
 using OpenReadings.Identity.Logins;
@@ -21,6 +22,8 @@ using OpenReadings.Identity.Tokens;
 var builder = WebApplication.CreateBuilder(args).AddChassis("identity",
     new Subscription("identity.erased-readings", "readings.events").On<AccountErased, NoteErased>(),
     new Subscription("identity.erased-sync", "sync.events").On<AccountErased, NoteErased>().On<ArchiveTaken, NoteArchive>());
+// It writes down whole answers of providers, with the codes in them.
+builder.Logging.AddFilter("OpenReadings.Identity.External.ProviderHandler", LogLevel.Information);
 builder.Services.AddValidation();
 builder.Services.AddSingleton<PasswordHasher>();
 builder.Services.AddHostedService(services => services.GetRequiredService<PasswordHasher>());
@@ -45,6 +48,8 @@ builder.Services.AddSingleton<ClientAuthentication>();
 builder.Services.AddSingleton<BrowserSession>();
 builder.Services.AddSingleton<UserCodeBudget>();
 builder.Services.AddSingleton<Page>();
+ProviderHandler.Add(builder.Services, builder.Configuration);
+builder.Services.AddSingleton<SignInWithProvider>();
 
 var app = builder.Build().UseChassis();
 
@@ -75,6 +80,8 @@ var pages = app.MapGroup("/identity");
 SignInOnPage.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
 DecideDevice.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
 PasskeysOnPage.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
+SignInWithProvider.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
+ConnectionsOnPage.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
 OpenMail.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
 ShowStyles.Map(pages);
 ShowUserInfo.Map(app.MapGroup("/identity/v1").RequireAuthorization().WithTags("programs"));
@@ -103,6 +110,7 @@ MakeRecoveryCodes.Map(people);
 ShowFactors.Map(people);
 AddPasskey.Map(people);
 ManagePasskeys.Map(people);
+ManageExternalIdentities.Map(people);
 MakeKey.Map(people);
 ListKeys.Map(people);
 EndKey.Map(people);

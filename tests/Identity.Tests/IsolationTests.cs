@@ -16,7 +16,7 @@ public sealed class IsolationTests(IdentityService service)
 
     [Fact]
     public async Task Every_table_is_protected_by_row_level_security() =>
-        Assert.Empty(await RlsGuard.UnprotectedTablesAsync(service.Database, "signing_keys", "revocations", "device_requests", "passkey_challenges", "erasures", "retired_keys", "reset_requests"));
+        Assert.Empty(await RlsGuard.UnprotectedTablesAsync(service.Database, "signing_keys", "revocations", "device_requests", "passkey_challenges", "erasures", "retired_keys", "reset_requests", "external_proofs"));
 
     [Fact]
     public async Task The_services_role_may_do_no_more_than_it_needs() =>
@@ -51,7 +51,7 @@ public sealed class IsolationTests(IdentityService service)
         var readable = await service.SqlAsync<string>(
             """
             select t from unnest(array['passwords', 'refresh_tokens', 'signing_keys', 'audit', 'api_keys', 'application_secrets', 'browser_sessions', 'authorization_codes', 'device_requests', 'revocations', 'mail_outbox', 'mail_tokens', 'invitations', 'reset_requests',
-                'pairing_codes', 'totp', 'recovery_codes', 'code_tries', 'passkeys', 'passkey_challenges']) t
+                'pairing_codes', 'totp', 'recovery_codes', 'code_tries', 'passkeys', 'passkey_challenges', 'external_identities', 'external_proofs']) t
             where has_table_privilege('identity_readonly', t, 'select')
             """);
         Assert.Empty(readable);
@@ -93,7 +93,8 @@ public sealed class IsolationTests(IdentityService service)
             // Programs prove themselves, and pages ask for a cookie: their own tests say how.
             "POST /identity/v1/device-authorizations", "POST /identity/v1/tokens/introspect", "POST /identity/v1/tokens/revoke", "GET /identity/v1/authorize", "POST /identity/v1/authorize",
             "GET /identity/v1/end-session", "POST /identity/v1/end-session", "GET /identity/sign-in", "POST /identity/sign-in", "GET /identity/device", "POST /identity/device",
-            "GET /identity/pages.css", "GET /identity/passkeys.js", "GET /identity/passkeys", "POST /identity/passkeys", "POST /identity/passkeys/options", "GET /identity/mail", "POST /identity/mail", "POST /identity/v1/email-verifications", "POST /identity/v1/password-resets",
+            "GET /identity/pages.css", "GET /identity/passkeys.js", "GET /identity/passkeys", "POST /identity/passkeys", "GET /identity/connections", "POST /identity/connections", "GET /identity/providers/{provider}", "GET /identity/providers/{provider}/callback",
+            "GET /identity/provider-proof", "POST /identity/provider-proof", "POST /identity/passkeys/options", "GET /identity/mail", "POST /identity/mail", "POST /identity/v1/email-verifications", "POST /identity/v1/password-resets",
             "POST /identity/v1/password-resets/confirm", "POST /identity/v1/email-changes/confirm", "POST /identity/v1/email-changes/undo", "GET /.well-known/oauth-authorization-server/identity", "GET /livez", "GET /readyz", "GET /startupz",
         ];
         foreach (var (method, route) in service.Routes())
@@ -116,8 +117,9 @@ public sealed class IsolationTests(IdentityService service)
             .Select(route => $"{route.Method} {route.Route.RoutePattern.RawText}").Order();
         Assert.Equal(
             [
-                "DELETE /identity/v1/me", "DELETE /identity/v1/me/totp", "GET /identity/device", "GET /identity/mail", "GET /identity/passkeys", "GET /identity/sign-in", "GET /identity/v1/authorize", "POST /identity/device", "POST /identity/mail",
-                "POST /identity/passkeys", "POST /identity/passkeys/options",
+                "DELETE /identity/v1/me", "DELETE /identity/v1/me/totp", "GET /identity/connections", "GET /identity/device", "GET /identity/mail", "GET /identity/passkeys", "GET /identity/provider-proof", "GET /identity/providers/{provider}",
+                "GET /identity/providers/{provider}/callback", "GET /identity/sign-in", "GET /identity/v1/authorize", "POST /identity/connections", "POST /identity/device", "POST /identity/mail",
+                "POST /identity/passkeys", "POST /identity/passkeys/options", "POST /identity/provider-proof",
                 "POST /identity/sign-in", "POST /identity/v1/accounts", "POST /identity/v1/authorize", "POST /identity/v1/email-changes/confirm", "POST /identity/v1/email-changes/undo",
                 "POST /identity/v1/email-verifications", "POST /identity/v1/logins", "POST /identity/v1/logins/current/proof", "POST /identity/v1/logins/refresh", "POST /identity/v1/me/email", "POST /identity/v1/me/pairings", "POST /identity/v1/me/passkeys/options",
                 "POST /identity/v1/me/recovery-codes", "POST /identity/v1/me/totp/confirm", "POST /identity/v1/passkey-logins", "POST /identity/v1/passkey-logins/options", "POST /identity/v1/password-resets",

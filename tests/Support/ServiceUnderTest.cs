@@ -29,12 +29,15 @@ public abstract class ServiceUnderTest<TProgram>(string service) : WebApplicatio
     /// <summary>All that the service logged, for tests that look for what must never be there.</summary>
     public LogLines Log { get; } = new();
 
+    /// <summary>Where it listens; 0 for whichever is free.</summary>
+    protected virtual int Port => 0;
+
     public virtual async ValueTask InitializeAsync()
     {
         Identity = await TestIdentity.StartAsync();
         Database = await TestDatabase.CreateAsync(service);
         broker = await TestBroker.CreateVhostAsync();
-        UseKestrel(0);
+        UseKestrel(Port);
         StartServer();
         Address = new Uri(Services.GetRequiredService<Microsoft.AspNetCore.Hosting.Server.IServer>().Features
             .Get<Microsoft.AspNetCore.Hosting.Server.Features.IServerAddressesFeature>()!.Addresses.First());

@@ -2,6 +2,7 @@
 // output what came of it. Pages are made up here, on whatever origin is asked for; what they make goes to the service from the test.
 import readline from 'node:readline'
 import { chromium } from 'playwright-core'
+import { inspect } from './inspect.mjs'
 
 const launch = (...more) => chromium.launch({
   executablePath: '/usr/bin/chromium',
@@ -57,6 +58,16 @@ const actions = {
     await site.tab.getByRole('button', { name: button, exact: true }).click()
     await site.tab.getByText(shows).first().waitFor({ timeout: 20000 })
     return actions.see()
+  },
+  async follow({ link, shows }) {
+    await site.tab.getByRole('link', { name: link, exact: true }).click()
+    await site.tab.getByText(shows).first().waitFor({ timeout: 20000 })
+    return actions.see()
+  },
+  // Axe puts styles into the page, which its policy refuses: that is no complaint about the page.
+  async inspect({ name, pictures }) {
+    const before = site.complaints.length
+    try { return await inspect(site.tab, name, pictures) } finally { site.complaints.length = before }
   },
   async forget() { await site.context.clearCookies() },
   async see() {

@@ -2,7 +2,7 @@
 import http from 'node:http'
 import { readFileSync } from 'node:fs'
 import { chromium } from 'playwright-core'
-import axe from 'axe-core'
+import { inspect } from './inspect.mjs'
 
 export const setting = JSON.parse(readFileSync(0, 'utf8'))
 
@@ -40,22 +40,7 @@ export async function browse(options = {}) {
 export const seen = []
 
 /** Keeps a picture of a page, and what of it is not accessible, does not fit a small phone, or was not let load. */
-export async function look(page, name) {
-  const violations = []
-  for (const [scheme, width] of [['light', 900], ['dark', 320]]) {
-    await page.emulateMedia({ colorScheme: scheme })
-    await page.setViewportSize({ width, height: 800 })
-    const result = await page.evaluate(`${axe.source}; axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']})`)
-    violations.push(...result.violations.map(found => `${scheme}: ${found.id} ${found.nodes.map(node => node.html).join(' ')}`))
-    if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) violations.push(`${scheme}: wider than ${width}`)
-    await page.screenshot({ path: `${setting.pictures}/${name}-${scheme}.png` })
-  }
-  await page.emulateMedia({ colorScheme: 'light' })
-  await page.setViewportSize({ width: 900, height: 800 })
-  // A page without its style sheet would be readable, too, and nobody would notice.
-  const styled = await page.evaluate(() => getComputedStyle(document.querySelector('main')).borderTopWidth === '1px')
-  seen.push({ name, violations, styled, title: await page.title() })
-}
+export const look = async (page, name) => seen.push(await inspect(page, name, setting.pictures))
 
 export async function signIn(page) {
   await page.getByLabel('E-mail address').fill(setting.email)

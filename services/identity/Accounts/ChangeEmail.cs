@@ -32,7 +32,7 @@ public static class ChangeEmail
             .WithExample(request: """{"token": "om_7Jm0nU3f…"}""");
         routes.MapPost("/email-changes/undo", async Task<Results<NoContent, ProblemHttpResult>> (Confirmation wanted, Database database, PasswordHasher passwords, TimeProvider clock, HttpContext http, CancellationToken ct) =>
                 await UndoAsync(wanted.Token, database, passwords, clock, http, ct) is { } problem ? problem : TypedResults.NoContent())
-            .WithName("UndoEmailChange").WithSummary("Brings an address back with the token that was mailed to it, for seven days, and takes away what was added since: authenticator, passkeys, applications, what was shared. Ends all logins, API keys and consents, and mails a link for a new password: the old one is good no more.")
+            .WithName("UndoEmailChange").WithSummary("Brings an address back with the token that was mailed to it, for seven days, and takes away what was added since: authenticator, passkeys, accounts elsewhere, applications, what was shared. Ends all logins, API keys and consents, and mails a link for a new password: the old one is good no more.")
             .WithExample(request: """{"token": "om_7Jm0nU3f…"}""");
     }
 
@@ -97,7 +97,7 @@ public static class ChangeEmail
         const string Later = "created_at >= (select created_at from mail_tokens where token_hash = @hash)";
         await db.ExecuteAsync($"delete from mail_outbox where kind in (@Changed, @FactorAdded) and {Later}", new { Letters.Changed, Letters.FactorAdded, hash });
         await db.ExecuteAsync($"update mail_tokens set used_at = now() where purpose = 'undo' and used_at is null and {Later}", new { hash });
-        await db.ExecuteAsync("update passwords set hash = @nobodys, changed_at = now()", new { nobodys });
+        await db.ExecuteAsync("update passwords set hash = @nobodys, is_chosen = false, changed_at = now()", new { nobodys });
         var ended = await ShutOut.EverybodyAsync(db, "revoked");
         await ShutOut.AddedSinceAsync(db, found.UserId, await db.ScalarAsync<DateTimeOffset>("select created_at from mail_tokens where token_hash = @hash", new { hash }), clock.GetUtcNow());
         await db.NoteAsync(http, Entry.EmailChangeUndone, null, new { ended = ended.Logins, apiKeys = ended.ApiKeys, ended.Consents });

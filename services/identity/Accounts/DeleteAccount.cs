@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 using OpenReadings.Chassis;
 using OpenReadings.Events;
+using OpenReadings.Identity.External;
 using OpenReadings.Identity.Factors;
 using OpenReadings.Identity.Passwords;
 
@@ -20,7 +21,8 @@ public static class DeleteAccount
         .WithExample(request: """{"password": "Correct horse 7"}""");
 
     private static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(
-        [FromBody] Request request, CurrentUser user, HttpContext http, Database database, PasswordAgain password, TimeProvider clock, CancellationToken ct)
+        [FromBody] Request request, CurrentUser user, HttpContext http, Database database, PasswordAgain password, ProviderTokens providers, TimeProvider clock,
+        CancellationToken ct)
     {
         if (await password.RefuseAsync(user, request.Password, http, ct) is { } refused) return refused;
 
@@ -28,6 +30,7 @@ public static class DeleteAccount
         // A key or application that is just being made is waited for here, and is forgotten too.
         await db.ExecuteAsync("select from accounts for update");
         var actors = await db.QueryAsync<Guid>("select client_id from applications union select own_id from api_keys where own_id is not null");
+        var tokens = await ProviderTokens.ReadAsync(db);
         var erasureId = Guid.NewGuid();                      // wholly random: it is all that shows the receipt
         await db.ExecuteAsync("call begin_erasure(@erasureId)", new { erasureId });
         // Password, logins and refresh tokens go with the row.
@@ -35,6 +38,7 @@ public static class DeleteAccount
         await db.PublishAsync(new AccountDeleted(user.Id, clock.GetUtcNow()));
         foreach (var id in actors) await db.PublishAsync(new AccountDeleted(id, clock.GetUtcNow()));
         await db.CommitAsync();
+        providers.RevokeAfterwards(http, user.Id, tokens);
         http.Response.Headers.Location = $"/identity/v1/erasures/{erasureId}";
         return TypedResults.NoContent();
     }

@@ -21,12 +21,12 @@ public static class ShutOut
         await db.ExecuteAsync("delete from consents"));
 
     /// <summary>
-    /// What somebody else added who held the account from a moment on: passkeys, an authenticator, recovery codes, applications and their secrets, and,
-    /// when readings hears of it, what was shared.
+    /// What somebody else added who held the account from a moment on: passkeys, an authenticator, recovery codes, accounts elsewhere, applications and
+    /// their secrets, and, when readings hears of it, what was shared.
     /// </summary>
     public static async Task AddedSinceAsync(UserTransaction db, Guid person, DateTimeOffset since, DateTimeOffset now, bool keepsAuthenticator = false)
     {
-        await db.ExecuteAsync("delete from passkeys where created_at >= @since", new { since });
+        foreach (var table in new[] { "passkeys", "external_identities", "application_secrets" }) await db.ExecuteAsync($"delete from {table} where created_at >= @since", new { since });
         if (!keepsAuthenticator)
         {
             await db.ExecuteAsync(
@@ -37,7 +37,6 @@ public static class ShutOut
                 where exists (select from added) or exists (select from audit where action = @RecoveryCodesMade and at >= @since)
                 """, new { since, Factors.FactorEntry.RecoveryCodesMade });
         }
-        await db.ExecuteAsync("delete from application_secrets where created_at >= @since", new { since });
         foreach (var clientId in await db.QueryAsync<Guid>("delete from applications where created_at >= @since returning client_id", new { since }))
             await db.PublishAsync(new AccountDeleted(clientId, now));
         await db.PublishAsync(new AccountRecovered(person, since, now));

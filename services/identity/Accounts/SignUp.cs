@@ -54,16 +54,31 @@ public static class SignUp
             return Problems.Of(403, "invitation-required", "Signing up is by invitation only.");
 
         var hash = await passwords.HashAsync(wanted.Password!, ct);
-        var now = clock.GetUtcNow();
-        now = now.AddTicks(-(now.Ticks % TimeSpan.TicksPerMicrosecond));      // as exact as the database keeps it
-        var account = new Response(
-            Guid.CreateVersion7(now), email.Text, wanted.Name, wanted.TimeZone ?? ProfileRules.DefaultTimeZone, now);
+        var account = New(email, wanted.Name, wanted.TimeZone, clock);
         await using var db = await database.BeginAsync(account.AccountId, ct);
         string? invited = null;
         if (wanted.Invitation is not null && (invited = await db.ScalarAsync<string>("select take_invitation(@Hash)", new { new MailToken(wanted.Invitation).Hash })) is null)
             return Problems.Of(400, "invalid-invitation", "The invitation is unknown, too old, taken back, or was used before.");
         // Whoever has the invitation reads the mails of the address that it was sent to.
         var isVerified = EmailAddress.TryParse(invited, out var proven) && proven.Key == email.Key;
+        await MakeAsync(db, account, email, hash, isVerified);
+        await db.CommitAsync();
+        return TypedResults.Created("/identity/v1/me", account);
+    }
+
+    internal static Response New(EmailAddress email, string? name, string? timeZone, TimeProvider clock)
+    {
+        var now = clock.GetUtcNow();
+        now = now.AddTicks(-(now.Ticks % TimeSpan.TicksPerMicrosecond));      // as exact as the database keeps it
+        return new(Guid.CreateVersion7(now), email.Text, name, timeZone ?? ProfileRules.DefaultTimeZone, now);
+    }
+
+    /// <summary>
+    /// Makes it in the new person's transaction; false where the address is taken, which that account's person is told of. As many statements and
+    /// a commit with a write either way: the time taken tells as little as the answer.
+    /// </summary>
+    internal static async Task<bool> MakeAsync(UserTransaction db, Response account, EmailAddress email, string hash, bool isVerified, bool isChosen = true)
+    {
         var made = await db.ExecuteAsync(
             """
             with made as (
@@ -71,18 +86,16 @@ public static class SignUp
                 values (@Email, @Key, @Name, @TimeZone, @CreatedAt, case when @isVerified then now() end)
                 on conflict on constraint accounts_email_key do nothing
                 returning user_id)
-            insert into passwords (user_id, hash) select user_id, @hash from made
+            insert into passwords (user_id, hash, is_chosen) select user_id, @hash, @isChosen from made
             """,
-            new { account.Email, email.Key, account.Name, account.TimeZone, account.CreatedAt, hash, isVerified });
-        // As many statements and a commit with a write either way: the time taken tells as little as the answer.
+            new { account.Email, email.Key, account.Name, account.TimeZone, account.CreatedAt, hash, isVerified, isChosen });
         if (made == 1)
         {
             await db.PublishAsync(new AccountCreated(account.AccountId, account.CreatedAt));
             if (!isVerified) await db.MailAsync(Letters.Verify, account.Email);
         }
         else await db.ExecuteAsync("call note_repeated_sign_up(@Key)", new { email.Key });
-        await db.CommitAsync();
-        return TypedResults.Created("/identity/v1/me", account);
+        return made == 1;
     }
 
     private static readonly ProblemItem[] InvalidEmail =

@@ -11,7 +11,8 @@ public static class Entry
         ApiKeyRotated = "api-key-rotated", ApiKeyEnded = "api-key-ended",
         ApplicationMade = "application-made", ApplicationChanged = "application-changed", ApplicationSecretRotated = "application-secret-rotated", ApplicationEnded = "application-ended",
         ApplicationAllowed = "application-allowed", ApplicationRemoved = "application-removed", EmailVerified = "email-verified", PasswordReset = "password-reset", EmailChangeAsked = "email-change-asked",
-        EmailChanged = "email-changed", EmailChangeUndone = "email-change-undone", Invited = "invited", ArchiveTaken = "archive-taken";
+        EmailChanged = "email-changed", EmailChangeUndone = "email-change-undone", Invited = "invited", ArchiveTaken = "archive-taken", ProviderConnected = "provider-connected",
+        ProviderDisconnected = "provider-disconnected";
 
     /// <param name="db">The person's transaction.</param>
     /// <param name="http">Where it comes from.</param>

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using OpenReadings.Chassis;
+using OpenReadings.Identity.External;
 using OpenReadings.Identity.Factors;
 
 namespace OpenReadings.Identity.Keys;
@@ -8,7 +9,7 @@ namespace OpenReadings.Identity.Keys;
 /// Seals with the key of now what an older key-encryption key sealed, so that the older one can be thrown away. Several replicas do no harm:
 /// each row is replaced only while it is the one that was opened.
 /// </summary>
-public sealed class SealAnew(Database database, Sealer sealer, KeySealer keys, TimeProvider clock, ILogger<SealAnew> log) : BackgroundService
+public sealed class SealAnew(Database database, Sealer sealer, KeySealer keys, ProviderTokens tokens, TimeProvider clock, ILogger<SealAnew> log) : BackgroundService
 {
     private const int AtOnce = 500;
 
@@ -38,11 +39,11 @@ public sealed class SealAnew(Database database, Sealer sealer, KeySealer keys, T
             foreach (var person in people)
             {
                 last = person;
-                try { done += await TotpAsync(person, ct); }
+                try { done += await TotpAsync(person, ct) + await tokens.SealAnewAsync(person, ct); }
                 // One that cannot be opened must not keep the others with the old key.
                 catch (Exception e) when (e is StartRefusedException or CryptographicException)
                 {
-                    log.LogWarning("The second factor of one person was not sealed anew: {Reason}", e.Message);
+                    log.LogWarning("The secrets of one person were not sealed anew: {Reason}", e.Message);
                 }
             }
         }

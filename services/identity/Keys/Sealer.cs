@@ -49,7 +49,7 @@ public sealed class Sealer
         if (!keys.TryGetValue(sealedWith, out var key))
             throw new StartRefusedException(
                 $"Something is sealed with the secret {sealedWith}, and KeyEncryptionKey is {Name}. Restore the old secret as KeyEncryptionKeys:Old:0 "
-                + "until all is sealed anew. If it is lost, delete the row: of signing_keys, and everybody needs a new access token; of totp, and its person has no second factor.");
+                + "until all is sealed anew. If it is lost, delete the row: of signing_keys, and everybody needs a new access token; of totp, and its person has no second factor; of external_identities, and an account elsewhere signs its person in no more.");
         if (box.Length < NonceBytes + TagBytes) throw new CryptographicException("What was sealed is too short.");
         var plain = new byte[box.Length - NonceBytes - TagBytes];
         using var aes = new AesGcm(key, TagBytes);

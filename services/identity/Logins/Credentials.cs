@@ -11,9 +11,10 @@ namespace OpenReadings.Identity.Logins;
 /// <summary>Somebody who has just proved who they are.</summary>
 /// <param name="UserId">Whose rows follow.</param>
 /// <param name="Hash">Of the password that was checked: what follows from it holds only while the password is this one.</param>
-/// <param name="Methods">How (RFC 8176, the claim amr), separated by spaces: "pwd", "pwd otp" or "webauthn".</param>
+/// <param name="Methods">How (RFC 8176, the claim amr), separated by spaces: "pwd", "pwd otp", "webauthn", or "fed" for a provider's word, which the RFC has no name for.</param>
 /// <param name="RecoveryCodesLeft">Where one of them was used.</param>
-public sealed record ProvenPerson(Guid UserId, string Hash, string Methods, int? RecoveryCodesLeft = null);
+/// <param name="At">When, where it was not just now: a provider may have asked them earlier.</param>
+public sealed record ProvenPerson(Guid UserId, string Hash, string Methods, int? RecoveryCodesLeft = null, DateTimeOffset? At = null);
 
 /// <summary>
 /// Checks an e-mail address and a password, for programs and for pages. Tries are limited by address and place, whether anybody has that

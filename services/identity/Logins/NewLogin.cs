@@ -18,9 +18,9 @@ public static class NewLogin
             with proven as (
                 select user_id from accounts join passwords using (user_id) where hash = @Hash and disabled_at is null for share)
             insert into logins (user_id, login_id, client_id, scope, authenticated_at, expires_at, device, address, methods)
-            select user_id, @loginId, @client, @scope, @now, @now + interval '90 days', @device, @place::cidr, @Methods from proven
+            select user_id, @loginId, @client, @scope, @at, @now + interval '90 days', @device, @place::cidr, @Methods from proven
             """,
-            new { person.Hash, person.Methods, loginId, client, scope, now, device, place });
+            new { person.Hash, person.Methods, loginId, client, scope, at = person.At ?? now, now, device, place });
         if (begun == 0) return null;
         await db.ExecuteAsync(
             """

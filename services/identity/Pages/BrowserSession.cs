@@ -11,7 +11,8 @@ namespace OpenReadings.Identity.Pages;
 public sealed record SignedIn(Guid UserId, Guid LoginId, DateTimeOffset AuthenticatedAt, string Email);
 
 /// <summary>
-/// The two cookies of our pages: one that stands for the login, made anew by every sign-in, and one that forms are bound to. Both only over TLS
+/// The cookies of our pages: one that stands for the login, made anew by every sign-in, one that forms are bound to, and one for what a provider
+/// has just said. All only over TLS
 /// where the issuer is https, never for scripts, and not with requests that other sites make.
 /// </summary>
 public sealed class BrowserSession(Database database, TokenIssuer tokens)
@@ -22,6 +23,7 @@ public sealed class BrowserSession(Database database, TokenIssuer tokens)
     // With __Host- no other host of the domain and no page over http can set it.
     private string SessionCookie => IsHttps ? "__Host-or_session" : "or_session";
     private string FormCookie => IsHttps ? "__Host-or_form" : "or_form";
+    private string ProofCookie => IsHttps ? "__Host-or_proof" : "or_proof";
 
     /// <summary>Null where nobody has, or the login has ended.</summary>
     public async Task<SignedIn?> FindAsync(HttpContext http, CancellationToken ct)
@@ -72,6 +74,13 @@ public sealed class BrowserSession(Database database, TokenIssuer tokens)
         return http.Request.Cookies[FormCookie] is { Length: 43 } cookie && form["form_token"] is { } given
             && CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(given), Encoding.UTF8.GetBytes(TokenOf(cookie, http)));
     }
+
+    /// <summary>What stands for the word of a provider; null where there is none.</summary>
+    public string? ProofOf(HttpContext http) => http.Request.Cookies[ProofCookie] is { Length: 43 } cookie ? cookie : null;
+
+    public void SetProof(HttpContext http, string value) => http.Response.Cookies.Append(ProofCookie, value, Options);
+
+    public void ForgetProof(HttpContext http) => http.Response.Cookies.Delete(ProofCookie, Options);
 
     private string TokenOf(string cookie, HttpContext http) =>
         Base64Url.EncodeToString(SHA256.HashData(Encoding.UTF8.GetBytes($"form {cookie} {http.Request.Cookies[SessionCookie]}")));

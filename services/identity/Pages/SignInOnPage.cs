@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.WebUtilities;
 using OpenReadings.Chassis;
+using OpenReadings.Identity.External;
 using OpenReadings.Identity.Factors;
 using OpenReadings.Identity.Logins;
 using OpenReadings.Identity.OAuth;
@@ -10,7 +11,8 @@ namespace OpenReadings.Identity.Pages;
 /// <summary>The page where a person signs in before they are asked something. Its login is one of theirs: listed, and ended like others.</summary>
 public static class SignInOnPage
 {
-    private const string Path = "/identity/sign-in", LoginScope = "openid";
+    private const string Path = "/identity/sign-in";
+    internal const string LoginScope = "openid";
 
     private sealed record Begun(Guid LoginId);
 
@@ -26,14 +28,14 @@ public static class SignInOnPage
         new SeeOther(QueryHelpers.AddQueryString(Path, email is null ? [KeyValuePair.Create<string, string?>("return", next)] : [KeyValuePair.Create<string, string?>("return", next), KeyValuePair.Create("email", (string?)email)]));
 
     // Only where a question of ours waits: a page of somebody else must not be what follows our own. And only what can stand in a header.
-    private static bool IsOurs(string? next) =>
+    internal static bool IsOurs(string? next) =>
         next is not null && next.All(c => c is > ' ' and < '\x7f') && (next.StartsWith($"{Authorize.Path}?", StringComparison.Ordinal) || next == DecideDevice.Path
-            || next.StartsWith($"{DecideDevice.Path}?", StringComparison.Ordinal) || next == PasskeysOnPage.Path);
+            || next.StartsWith($"{DecideDevice.Path}?", StringComparison.Ordinal) || next is PasskeysOnPage.Path or ConnectionsOnPage.Path);
 
     // A browser holds every redirect that follows a form to the form's page: also the one to the application, where nothing more has to be asked.
     private static async Task<IResult> ShowAsync(
         HttpContext http, Database database, BrowserSession sessions, Page page, string next, string? email, CancellationToken ct, string? problem = null, int status = 200) =>
-        await page.ShowAsync<SignInPage>(http, new() { ["FormToken"] = sessions.FormTokenFor(http), ["Return"] = next, ["Email"] = email, ["Problem"] = problem },
+        await page.ShowAsync<SignInPage>(http, new() { ["FormToken"] = sessions.FormTokenFor(http), ["Return"] = next, ["Email"] = email, ["Problem"] = problem, ["Providers"] = http.RequestServices.GetRequiredService<Providers>().All },
             status, await Authorize.SendsToAsync(next, database, ct), usesPasskeys: true);
 
     private static async Task<IResult> HandleAsync(

@@ -26,7 +26,8 @@ public static class TakeArchive
         ("identity", "/identity/v1/me/logins", "logins"), ("identity", "/identity/v1/me/audit?limit=200", "audit"),
         ("identity", "/identity/v1/me/api-keys", "api_keys"), ("identity", "/identity/v1/me/applications", "applications"),
         ("identity", "/identity/v1/me/consents", "consents"), ("identity", "/identity/v1/me/factors", "factors"),
-        ("identity", "/identity/v1/me/passkeys", "passkeys"), ("identity", "/identity/v1/me/invitations", "invitations"),
+        ("identity", "/identity/v1/me/passkeys", "passkeys"), ("identity", "/identity/v1/me/external-identities", "external_identities"),
+        ("identity", "/identity/v1/me/invitations", "invitations"),
         ("readings", "/readings/v1/grants?limit=1000", "grants"), ("readings", "/readings/v1/access-log?limit=1000", "access_log"),
     ];
 

@@ -37,6 +37,16 @@ public sealed class BrowserWithAuthenticator : IAsyncDisposable
     /// <summary>Presses a button, and waits until the page shows something.</summary>
     public Task<JsonElement> PressAsync(string button, string shows) => DoAsync(new { @do = "press", button, shows });
 
+    /// <summary>Follows a link, and waits until the page shows something.</summary>
+    public Task<JsonElement> FollowAsync(string link, string shows) => DoAsync(new { @do = "follow", link, shows });
+
+    /// <summary>What of the page is not accessible, not styled or does not fit a small phone; pictures of it are kept in .dev/pictures.</summary>
+    public async Task<IReadOnlyList<string>> InspectAsync(string name)
+    {
+        var seen = await DoAsync(new { @do = "inspect", name, pictures = Directory.CreateDirectory(Path.Combine(TestServers.Root, ".dev", "pictures")).FullName });
+        return [.. seen.GetProperty("violations").EnumerateArray().Select(violation => violation.ToString()), .. seen.GetProperty("styled").GetBoolean() ? [] : new[] { "without its styles" }];
+    }
+
     /// <summary>Throws the cookies of the window away.</summary>
     public Task ForgetAsync() => DoAsync(new { @do = "forget" });
 
