@@ -47,14 +47,14 @@ public sealed class SignInWithProvider(
     private static Task<IResult> NoProviderAsync(HttpContext http, Page page) => page.ShowErrorAsync(http, "Nobody signs in this way here.", 404);
 
     private static async Task<IResult> BeginAsync(
-        string provider, HttpContext http, Providers providers, BrowserSession sessions, Page page, TimeProvider clock, ILogger<SignInWithProvider> log, CancellationToken ct, string? @return, string? connect)
+        string provider, HttpContext http, Providers providers, BrowserSession sessions, Page page, TimeProvider clock, ILogger<SignInWithProvider> log, string? @return, string? connect)
     {
         if (providers.Find(provider) is not { } known) return await NoProviderAsync(http, page);
         var properties = new OpenIdConnectChallengeProperties { Items = { ["return"] = SignInOnPage.IsOurs(@return) ? @return : ConnectionsOnPage.Path } };
         if (connect is not null) properties.Items["connect"] = "yes";
         // Whoever comes because their login is too old for what they want must be asked there, too, and not be known from this morning.
         var recent = TimeSpan.FromSeconds(RecentProof.GoodForSeconds);
-        if (await sessions.FindAsync(http, ct) is { } who && clock.GetUtcNow() - who.AuthenticatedAt > recent) properties.MaxAge = recent;
+        if (await sessions.FindAsync(http, http.RequestAborted) is { } who && clock.GetUtcNow() - who.AuthenticatedAt > recent) properties.MaxAge = recent;
         try
         {
             await http.ChallengeAsync(known.Scheme, properties);

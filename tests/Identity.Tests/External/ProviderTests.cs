@@ -123,6 +123,25 @@ public sealed class ProviderTests(ExternalService service) : IClassFixture<Exter
     }
 
     [Fact]
+    public async Task A_browser_that_was_left_alone_connects_nothing_and_is_asked_anew_over_there_too()
+    {
+        var ada = await Person.SignedUpAsync(service);
+        using var browser = new Browser(service);
+        await browser.GetAsync(Connections);
+        await browser.SignInAsync(ada);
+        Comes("work", "left-alone@work.example");
+        var link = LinkTo(browser, "work");
+        await GoAsync(browser, "work", link);
+        Assert.DoesNotContain("max_age", Fake.LastRequest.Keys);
+        await service.AgeAsync(ada);
+        await GoAsync(browser, "work", link);
+        Assert.Equal("900", Fake.LastRequest["max_age"]);
+        await browser.SendAsync(("decision", "connect"), ("password", ada.Password));
+        Assert.Contains("<h1>Sign in</h1>", browser.Html, StringComparison.Ordinal);
+        Assert.Empty(await service.SqlAsync<string>("select issuer from external_identities where user_id = @AccountId", new { ada.AccountId }));
+    }
+
+    [Fact]
     public async Task Who_is_signed_in_connects_with_the_password_hears_of_it_and_undoes_it()
     {
         var ada = await Person.SignedInAsync(service);

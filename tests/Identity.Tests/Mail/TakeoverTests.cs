@@ -195,8 +195,8 @@ public sealed class TakeoverTests(MailingService service) : IClassFixture<Mailin
         {
             Assert.Equal(OK, (await ada.ChangePasswordAsync(ada.Password, "Not-for-any-log-eve-3")).StatusCode);
             ada.Password = "Not-for-any-log-eve-3";
+            await ada.SignInAsync();
         }
-        await ada.SignInAsync();
         var (key, his) = (await KeyAsync(ada), await App.MadeAsync(service, ada));
         var secret = (await (await ada.Http.PostAsJsonAsync($"/identity/v1/me/applications/{mine.ClientId}/secrets", new { }, Ct)).JsonAsync()).GetProperty("client_secret").GetString();
         await PasskeyAsync(ada);
