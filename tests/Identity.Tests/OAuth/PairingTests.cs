@@ -55,7 +55,7 @@ public sealed class PairingTests(IdentityService service)
             var http = service.Anonymous();
             http.DefaultRequestHeaders.Add("X-Forwarded-For", place);
             return http.PostAsync("/identity/v1/tokens", new FormUrlEncodedContent(new Dictionary<string, string>
-                { ["client_id"] = app.ClientId, ["grant_type"] = "urn:openreadings:grant-type:pairing-code", ["code"] = code }), Ct);
+            { ["client_id"] = app.ClientId, ["grant_type"] = "urn:openreadings:grant-type:pairing-code", ["code"] = code }), Ct);
         }
         for (var place = 1; place <= 12; place++)
         {
