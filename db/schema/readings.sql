@@ -283,6 +283,15 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.grants_ended_now(p_owner uuid) RETURNS TABLE(grant_id uuid, grantee_id uuid)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    select g.grant_id, g.grantee_id
+    from public.grants g
+    where g.user_id = p_owner and g.state = 'revoked' and g.accepted_at is not null and g.ends_at > now() and g.ended_at = now()
+$$;
+
 CREATE FUNCTION public.hold_person() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1399,6 +1408,9 @@ REVOKE ALL ON FUNCTION public.give_owner_access() FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.granted_series(p_owner uuid, p_source uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.grants_changed() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.grants_ended_now(p_owner uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.grants_ended_now(p_owner uuid) TO readings_app;
 
 REVOKE ALL ON FUNCTION public.look_at_public(p_owner uuid, p_source uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.look_at_public(p_owner uuid, p_source uuid) TO readings_app;

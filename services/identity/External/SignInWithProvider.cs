@@ -3,6 +3,7 @@ using System.Security.Claims;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Authentication.OpenIdConnect;
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Accounts;
@@ -26,7 +27,6 @@ public sealed class SignInWithProvider(
     SecondFactor second, IConfiguration config, TimeProvider clock)
 {
     private const string ProofPath = "/identity/provider-proof", Methods = "fed", TooOld = "That took too long, or was finished already. Start again.";
-    private static readonly TimeSpan Recent = TimeSpan.FromMinutes(15);
     private bool IsInvitationOnly => config.GetValue("SignUp:InvitationOnly", false);
 
     public static void Map(IEndpointRouteBuilder routes)
@@ -46,11 +46,15 @@ public sealed class SignInWithProvider(
 
     private static Task<IResult> NoProviderAsync(HttpContext http, Page page) => page.ShowErrorAsync(http, "Nobody signs in this way here.", 404);
 
-    private static async Task<IResult> BeginAsync(string provider, HttpContext http, Providers providers, Page page, ILogger<SignInWithProvider> log, string? @return, string? connect)
+    private static async Task<IResult> BeginAsync(
+        string provider, HttpContext http, Providers providers, BrowserSession sessions, Page page, TimeProvider clock, ILogger<SignInWithProvider> log, string? @return, string? connect)
     {
         if (providers.Find(provider) is not { } known) return await NoProviderAsync(http, page);
-        var properties = new AuthenticationProperties { Items = { ["return"] = SignInOnPage.IsOurs(@return) ? @return : ConnectionsOnPage.Path } };
+        var properties = new OpenIdConnectChallengeProperties { Items = { ["return"] = SignInOnPage.IsOurs(@return) ? @return : ConnectionsOnPage.Path } };
         if (connect is not null) properties.Items["connect"] = "yes";
+        // Whoever comes because their login is too old for what they want must be asked there, too, and not be known from this morning.
+        var recent = TimeSpan.FromSeconds(RecentProof.GoodForSeconds);
+        if (await sessions.FindAsync(http, http.RequestAborted) is { } who && clock.GetUtcNow() - who.AuthenticatedAt > recent) properties.MaxAge = recent;
         try
         {
             await http.ChallengeAsync(known.Scheme, properties);
@@ -137,15 +141,15 @@ public sealed class SignInWithProvider(
         return await BeginLoginAsync(http, db, proof, new(found.UserId, hash, used is null ? Methods : $"{Methods} otp", At: proof.At), before, ct);
     }
 
-    /// <summary>With the account that is signed in at this browser: its password again, or where it has none, a login of a moment ago.</summary>
+    /// <summary>With the account that is signed in at this browser: its password again, where it has one, and a recent proof.</summary>
     private async Task<IResult> ConnectAsync(HttpContext http, ExternalProof proof, SignedIn who, Form form, CancellationToken ct)
     {
         if (await HasPasswordAsync(who.UserId, ct))
         {
-            if (await password.RefuseAsync(who.UserId, form["password"] ?? "", http, ct) is { } refusal) return await AskToConnectAsync(http, proof, who, ct, refusal);
+            if ((await password.CheckAsync(who.UserId, form["password"] ?? "", http, ct)).Refusal is { } refusal) return await AskToConnectAsync(http, proof, who, ct, refusal);
         }
-        else if (clock.GetUtcNow() - who.AuthenticatedAt > Recent) return SignInOnPage.First(ConnectionsOnPage.Path, who.Email);
         await using var db = await database.BeginAsync(who.UserId, ct);
+        if (!await db.HoldRecentProofAsync(who.LoginId)) return SignInOnPage.First(ConnectionsOnPage.Path, who.Email);
         if (!await ExternalProof.TakeAsync(db, http, sessions)) return await page.ShowErrorAsync(http, TooOld);
         if (!await AddAsync(db, http, proof, who.UserId, who.LoginId)) return await page.ShowErrorAsync(http, Taken(proof), 409);
         await db.CommitAsync();
@@ -184,7 +188,7 @@ public sealed class SignInWithProvider(
     // Its person hears of it, and undoes it if it was somebody else.
     private async Task<bool> AddAsync(UserTransaction db, HttpContext http, ExternalProof proof, Guid person, Guid? loginId)
     {
-        await db.ExecuteAsync("select from accounts for update");
+        await db.ExecuteAsync("select from accounts for no key update");
         await db.MailOfFactorAsync();
         if (!await ExternalIdentity.AddAsync(db, proof, person, tokens)) return false;
         await db.NoteAsync(http, Entry.ProviderConnected, loginId, new { proof.Provider });

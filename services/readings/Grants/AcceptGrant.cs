@@ -6,8 +6,8 @@ namespace OpenReadings.Readings;
 
 /// <summary>
 /// Accepts an offer by its code, or by its id where it names the person. It opens at once. The same person again gets the
-/// same answer; for everybody else a code that was used is as good as none. A key that acts as an id of its own, or an
-/// application as itself, accepts so what was offered to that id; codes are for people who are signed in.
+/// same answer; for everybody else a code that was used is as good as none. A program that acts as itself accepts so what
+/// was offered to its own id; for a person it takes that they are signed in, and no key of theirs will do.
 /// </summary>
 public static class AcceptGrant
 {

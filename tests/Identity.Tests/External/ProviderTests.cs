@@ -97,7 +97,7 @@ public sealed class ProviderTests(ExternalService service) : IClassFixture<Exter
         // A password, chosen by mail, is another one. And the account can be left.
         var token = $"om_{Guid.NewGuid():N}";
         await service.SqlAsync("insert into mail_tokens (user_id, token_hash, purpose, email, expires_at) values (@ada, sha256(convert_to(@token, 'UTF8')), 'reset', @email, now() + interval '1 hour')", new { ada, token, email });
-        using (var reset = await service.PostAsync("password-resets/confirm", new { token, new_password = Person.FirstPassword })) Assert.Equal(NoContent, reset.StatusCode);
+        using (var reset = await service.PostAsync("password-resets/confirm", new { token, new_password = Person.FirstPassword })) Assert.Equal(OK, reset.StatusCode);
         using var login = await service.PostAsync("logins", new { email, password = Person.FirstPassword });
         var http = service.WithToken((await login.TokensAsync()).AccessToken);
         Assert.True((await (await http.GetAsync("/identity/v1/me", Ct)).JsonAsync()).GetProperty("has_password").GetBoolean());
@@ -120,6 +120,25 @@ public sealed class ProviderTests(ExternalService service) : IClassFixture<Exter
         Assert.Contains("LINE", browser.Html, StringComparison.Ordinal);
         Assert.False((await service.SqlAsync<bool>("select email_verified_at is not null from accounts where email = @email", new { email })).Single());
         Assert.Equal(["verify"], await service.SqlAsync<string>("select kind from mail_outbox join accounts using (user_id) where email = @email union select purpose from mail_tokens join accounts using (user_id) where accounts.email = @email", new { email }));
+    }
+
+    [Fact]
+    public async Task A_browser_that_was_left_alone_connects_nothing_and_is_asked_anew_over_there_too()
+    {
+        var ada = await Person.SignedUpAsync(service);
+        using var browser = new Browser(service);
+        await browser.GetAsync(Connections);
+        await browser.SignInAsync(ada);
+        Comes("work", "left-alone@work.example");
+        var link = LinkTo(browser, "work");
+        await GoAsync(browser, "work", link);
+        Assert.DoesNotContain("max_age", Fake.LastRequest.Keys);
+        await service.AgeAsync(ada);
+        await GoAsync(browser, "work", link);
+        Assert.Equal("900", Fake.LastRequest["max_age"]);
+        await browser.SendAsync(("decision", "connect"), ("password", ada.Password));
+        Assert.Contains("<h1>Sign in</h1>", browser.Html, StringComparison.Ordinal);
+        Assert.Empty(await service.SqlAsync<string>("select issuer from external_identities where user_id = @AccountId", new { ada.AccountId }));
     }
 
     [Fact]
@@ -204,7 +223,7 @@ public sealed class ProviderTests(ExternalService service) : IClassFixture<Exter
         var token = $"om_{Guid.NewGuid():N}";
         await service.SqlAsync(
             "insert into mail_tokens (user_id, token_hash, purpose, email, expires_at) values (@AccountId, sha256(convert_to(@token, 'UTF8')), 'reset', @Email, now() + interval '1 hour')", new { mallory.AccountId, token, mallory.Email });
-        using (var reset = await service.PostAsync("password-resets/confirm", new { token, new_password = "Not-for-any-log-ada-1" })) Assert.Equal(NoContent, reset.StatusCode);
+        using (var reset = await service.PostAsync("password-resets/confirm", new { token, new_password = "Not-for-any-log-ada-1" })) Assert.Equal(OK, reset.StatusCode);
         using var browser = new Browser(service);
         await GoAsync(browser, "work");
         Assert.Contains("You are new here", browser.Html, StringComparison.Ordinal);
