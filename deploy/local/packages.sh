@@ -80,6 +80,7 @@ install_clients() {
   type npm >/dev/null 2>&1 || missing+=(npm)
   type chromium >/dev/null 2>&1 || missing+=(chromium)
   /usr/bin/python3 -c 'import authlib, requests' 2>/dev/null || missing+=(python3-authlib python3-requests)
+  /usr/bin/python3 -c 'import pika' 2>/dev/null || missing+=(python3-pika)
   ((${#missing[@]} == 0)) || install_missing "${missing[*]}"
   mkdir -p "$tool"; cp tests/clients/*.mjs tests/clients/package*.json tests/clients/.npmrc "$tool"
   cmp -s "$tool/package-lock.json" "$tool/node_modules/.installed" && return

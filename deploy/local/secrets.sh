@@ -27,6 +27,8 @@ make_secrets() {
     password "${service}_readonly" >/dev/null
     printf 'amqp://%s:%s@%s/openreadings\n' "$service" "$(password "broker_$service")" "$broker" | write "$secrets/$service/Broker"
   done
+  # In every environment of ours the management listens 10000 above AMQP.
+  printf 'http://provisioner:%s@%s:%s\n' "$(password broker_provisioner)" "${broker%:*}" $((${broker##*:} + 10000)) | write "$secrets/identity/BrokerManagement"
   printf 'amqp://admin:%s@%s/openreadings\n' "$(password broker_admin)" "$broker" | write "$secrets/ops/Broker"
   [[ -s $secrets/identity/KeyEncryptionKey ]] || head -c 32 /dev/urandom | base64 -w0 | write "$secrets/identity/KeyEncryptionKey"
   password client_sync | write "$secrets/identity/Clients__sync"
@@ -44,24 +46,24 @@ export_passwords() {
 }
 
 # Each service may touch what bears its name and listen to everybody's events; who watches has queues of their own and no more.
+# Applications of others are in a virtual host of their own: the provisioner makes their queues and users there and reads none of it, identity fills
+# the queues. Only an administrator may make users: what that means is in docs/security.md.
 broker_definitions() {
-  local name users rights=''
-  users=$(broker_user admin administrator)
-  for name in admin "${services[@]}" watcher; do
-    [[ $name == admin ]] || users+=,$(broker_user "$name" '')
-    rights+=${rights:+,}$(case $name in
-      admin) broker_rights admin '.*' '.*' '.*' ;;
-      watcher) broker_rights watcher '^watch[.]' '^watch[.]' '^(watch[.]|[a-z]+[.]events$)' ;;
-      *) broker_rights "$name" "^$name[.]" "^($name[.]|amq[.]default\$)" "^($name[.]|[a-z]+[.]events\$)" ;;
-    esac)
+  local name users rights
+  users=$(broker_user admin administrator),$(broker_user provisioner administrator),$(broker_user watcher '')
+  rights=$(broker_rights admin openreadings '.*' '.*' '.*'),$(broker_rights watcher openreadings '^watch[.]' '^watch[.]' '^(watch[.]|[a-z]+[.]events$)')
+  for name in "${services[@]}"; do
+    users+=,$(broker_user "$name" '')
+    rights+=,$(broker_rights "$name" openreadings "^$name[.]" "^($name[.]|amq[.]default\$)" "^($name[.]|[a-z]+[.]events\$)")
   done
-  printf '{"vhosts":[{"name":"openreadings"}],"users":[%s],"permissions":[%s],"policies":[%s]}\n' "$users" "$rights" \
+  rights+=,$(broker_rights provisioner integrators '^app[.]' '^$' '^$'),$(broker_rights identity integrators '^$' '^amq[.]default$' '^$')
+  printf '{"vhosts":[{"name":"openreadings"},{"name":"integrators"}],"users":[%s],"permissions":[%s],"policies":[%s]}\n' "$users" "$rights" \
     '{"vhost":"openreadings","name":"watch","pattern":"^watch[.]","apply-to":"queues","priority":0,
       "definition":{"expires":3600000,"max-length":100000}}'
 }
 broker_user() { printf '{"name":"%s","password_hash":"%s","hashing_algorithm":"rabbit_password_hashing_sha256","tags":"%s"}' \
   "$1" "$(password_hash "$(password "broker_$1")")" "$2"; }
-broker_rights() { printf '{"user":"%s","vhost":"openreadings","configure":"%s","write":"%s","read":"%s"}' "$@"; }
+broker_rights() { printf '{"user":"%s","vhost":"%s","configure":"%s","write":"%s","read":"%s"}' "$@"; }
 
 # RabbitMQ's form of a password: base64 of a salt and sha256(salt, password). The salt is made of the (random) password, so
 # that the same password gives the same file.

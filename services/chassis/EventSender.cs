@@ -27,7 +27,7 @@ public sealed class EventSender(string service, Uri broker, ILogger<EventSender>
     private readonly HashSet<string> saidUnrouted = [];
     private IConnection? connection;
     private IChannel? channel;
-    private Batch batch = new(0, 0);
+    private Confirms batch = new(0, 0);
 
     /// <summary>Connects and declares the exchange, so that consumers can bind before the first event.</summary>
     public async Task ConnectAsync(CancellationToken ct)
@@ -40,7 +40,6 @@ public sealed class EventSender(string service, Uri broker, ILogger<EventSender>
             RequestedConnectionTimeout = TimeSpan.FromSeconds(5),
         };
         connection = await factory.CreateConnectionAsync(ct);
-        // The library's own confirm tracking was seen to stall for ever after a broker's death, and marks every message.
         channel = await connection.CreateChannelAsync(new(true, publisherConfirmationTrackingEnabled: false), ct);
         channel.BasicAcksAsync += (_, ack) => Then(() => batch.Confirm(ack.DeliveryTag, ack.Multiple));
         channel.BasicNacksAsync += (_, _) => Then(() => batch.Fail(new EventRefusedException("The broker refused an event.")));
@@ -57,9 +56,9 @@ public sealed class EventSender(string service, Uri broker, ILogger<EventSender>
         try
         {
             await ConnectAsync(ct);
-            var current = batch = new Batch(await channel!.GetNextPublishSequenceNumberAsync(ct), rows.Count);
+            var current = batch = new Confirms(await channel!.GetNextPublishSequenceNumberAsync(ct), rows.Count);
             foreach (var row in rows) await PublishAsync(row, ct);
-            await current.Confirmed.WaitAsync(Limit, ct);
+            await current.All.WaitAsync(Limit, ct);
             foreach (var type in rows.CountBy(row => row.EventType)) Published.Add(type.Value, new KeyValuePair<string, object?>("type", type.Key));
         }
         catch
@@ -129,29 +128,6 @@ public sealed class EventSender(string service, Uri broker, ILogger<EventSender>
         catch (Exception e)
         {
             log.LogDebug(e, "A broken connection did not close cleanly");
-        }
-    }
-
-    private sealed class Batch(ulong first, int count)
-    {
-        private readonly TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        private readonly HashSet<ulong> open = [.. Enumerable.Range(0, count).Select(i => first + (ulong)i)];
-
-        public Task Confirmed => done.Task;
-
-        public void Confirm(ulong tag, bool multiple)
-        {
-            lock (open)
-            {
-                if (multiple) open.RemoveWhere(candidate => candidate <= tag);
-                else open.Remove(tag);
-                if (open.Count == 0) done.TrySetResult();
-            }
-        }
-
-        public void Fail(Exception why)
-        {
-            if (done.TrySetException(why)) _ = done.Task.Exception;   // seen, also when nobody awaits any more
         }
     }
 }

@@ -12,7 +12,7 @@ public sealed class ForgetOld(Database database, TimeProvider clock, ILogger<For
     private static readonly string[] Procedures =
     [
         "forget_old_addresses", "forget_old_passkey_challenges", "forget_old_audit", "forget_old_revocations", "forget_old_authorizations", "forget_old_erasures", "forget_old_mail",
-        "forget_old_pairing_codes", "forget_old_external_proofs",
+        "forget_old_pairing_codes", "forget_old_external_proofs", "forget_farewells",
     ];
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)

@@ -15,6 +15,7 @@ using OpenReadings.Identity.OAuth;
 using OpenReadings.Identity.Pages;
 using OpenReadings.Identity.Passwords;
 using OpenReadings.Identity.Preferences;
+using OpenReadings.Identity.Queues;
 using OpenReadings.Identity.Tokens;
 
 [assembly: System.Runtime.Versioning.UnsupportedOSPlatform("windows")]      // mails in files are kept from others by their mode
@@ -50,6 +51,12 @@ builder.Services.AddSingleton<UserCodeBudget>();
 builder.Services.AddSingleton<Page>();
 ProviderHandler.Add(builder.Services, builder.Configuration);
 builder.Services.AddSingleton<SignInWithProvider>();
+
+// Queues of applications at the broker, where BrokerManagement is set.
+builder.Services.AddSingleton<QueuePlace>().AddSingleton<BrokerManagement>();
+BrokerManagement.Add(builder.Services);
+builder.Services.AddSingleton<QueueKeeper>().AddHostedService(services => services.GetRequiredService<QueueKeeper>());
+builder.Services.AddHostedService<Forwarder>();
 
 var app = builder.Build().UseChassis();
 
@@ -121,6 +128,9 @@ MakeApplication.Map(people);
 ListApplications.Map(people);
 ChangeApplication.Map(people);
 EndApplication.Map(people);
+MakeDelivery.Map(people);
+ShowDelivery.Map(people);
+EndDelivery.Map(people);
 Pair.Map(people);
 ListConsents.Map(people);
 RemoveConsent.Map(people);

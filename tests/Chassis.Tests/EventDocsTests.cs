@@ -40,7 +40,8 @@ public sealed class EventDocsTests
             Every service announces what happened on a durable topic exchange of its own, `<service>.events`, as CloudEvents 1.0 in
             structured JSON. Any AMQP 0-9-1 client can read along: bind a queue of your own with the event type as the routing key (or `#`).
             Delivery is at least once and in order of a subject while one relay sends; `id` (= `message_id`) tells a repetition. Within a
-            version fields are only added.
+            version fields are only added. Programs of others bind to nothing: each has a queue that holds the events of whoever let it in
+            ([programs.md](programs.md)).
 
             | property | value |
             |---|---|

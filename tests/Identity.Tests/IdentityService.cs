@@ -18,7 +18,7 @@ public class IdentityService() : ServiceUnderTest<Program>("identity")
 
     /// <summary>What no line of the log may hold: every secret of these tests has one of them in it.</summary>
     public static readonly string[] Secrets =
-        ["not-for-any-log", "Not-for-any-log", KeyEncryptionKey, "rt_", "eyJ", "$argon2", "or_live_", "oc_", "os_", "od_", "otpauth:", "om_"];
+        ["not-for-any-log", "Not-for-any-log", KeyEncryptionKey, "rt_", "eyJ", "$argon2", "or_live_", "oc_", "os_", "od_", "otpauth:", "om_", "oq_"];
 
     protected override IEnumerable<KeyValuePair<string, string?>> Settings =>
     [

@@ -16,7 +16,7 @@ public sealed class IsolationTests(IdentityService service)
 
     [Fact]
     public async Task Every_table_is_protected_by_row_level_security() =>
-        Assert.Empty(await RlsGuard.UnprotectedTablesAsync(service.Database, "signing_keys", "revocations", "device_requests", "passkey_challenges", "erasures", "retired_keys", "reset_requests", "external_proofs"));
+        Assert.Empty(await RlsGuard.UnprotectedTablesAsync(service.Database, "signing_keys", "revocations", "device_requests", "passkey_challenges", "erasures", "retired_keys", "reset_requests", "external_proofs", "farewells"));
 
     [Fact]
     public async Task The_services_role_may_do_no_more_than_it_needs() =>
@@ -51,7 +51,7 @@ public sealed class IsolationTests(IdentityService service)
         var readable = await service.SqlAsync<string>(
             """
             select t from unnest(array['passwords', 'refresh_tokens', 'signing_keys', 'audit', 'api_keys', 'application_secrets', 'browser_sessions', 'authorization_codes', 'device_requests', 'revocations', 'mail_outbox', 'mail_tokens', 'invitations', 'reset_requests',
-                'pairing_codes', 'totp', 'recovery_codes', 'code_tries', 'passkeys', 'passkey_challenges', 'external_identities', 'external_proofs']) t
+                'pairing_codes', 'totp', 'recovery_codes', 'code_tries', 'passkeys', 'passkey_challenges', 'external_identities', 'external_proofs', 'application_queues', 'farewells']) t
             where has_table_privilege('identity_readonly', t, 'select')
             """);
         Assert.Empty(readable);

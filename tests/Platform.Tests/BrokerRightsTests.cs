@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using OpenReadings.Support;
 using RabbitMQ.Client;
+using RabbitMQ.Client.Exceptions;
 
 namespace OpenReadings.PlatformTests;
 
@@ -11,6 +12,9 @@ namespace OpenReadings.PlatformTests;
 public sealed class BrokerRightsTests : IAsyncLifetime
 {
     private readonly string folder = Directory.CreateTempSubdirectory("openreadings").FullName, vhost = $"t{Guid.NewGuid():N}"[..13];
+
+    /// <summary>Where the queues of applications are.</summary>
+    private string Integrators => vhost + "-i";
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
@@ -22,12 +26,12 @@ public sealed class BrokerRightsTests : IAsyncLifetime
         var definitions = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(folder, "broker.json"), Ct))!;
         var given = new JsonObject
         {
-            ["vhosts"] = new JsonArray(new JsonObject { ["name"] = vhost }),
+            ["vhosts"] = new JsonArray(new JsonObject { ["name"] = vhost }, new JsonObject { ["name"] = Integrators }),
             ["users"] = new JsonArray([.. definitions["users"]!.AsArray().Where(user => (string)user!["name"]! != "admin").Select(user => user!.DeepClone())]),
             ["permissions"] = new JsonArray([.. definitions["permissions"]!.AsArray().Where(right => (string)right!["user"]! != "admin").Select(right =>
             {
                 var own = right!.DeepClone();
-                own["vhost"] = vhost;
+                own["vhost"] = (string)own["vhost"]! == "integrators" ? Integrators : vhost;
                 return own;
             })]),
         };
@@ -80,11 +84,37 @@ public sealed class BrokerRightsTests : IAsyncLifetime
         await MayNotAsync(watcher, channel => channel.QueueDeclareAsync("identity.more", durable: true, exclusive: false, autoDelete: false));
     }
 
-    private async Task<IConnection> EnterAsync(string user) => await new ConnectionFactory
+    [Fact]
+    public async Task Whoever_makes_queues_for_applications_reads_none_and_identity_fills_them_and_reads_none()
     {
-        HostName = TestServers.Broker.Host, Port = TestServers.Broker.Port, VirtualHost = vhost, UserName = user,
+        await using var provisioner = await EnterAsync("provisioner", Integrators);
+        await MayAsync(provisioner, channel => channel.QueueDeclareAsync("app.one", durable: true, exclusive: false, autoDelete: false));
+        await MayNotAsync(provisioner, channel => channel.BasicGetAsync("app.one", autoAck: true));
+        await MayNotAsync(provisioner, channel => SendAsync(channel, "amq.topic"));
+        await MayNotAsync(provisioner, channel => channel.QueueDeclareAsync("else", durable: true, exclusive: false, autoDelete: false));
+        await MayNotEnterAsync("provisioner", vhost);
+
+        await using var identity = await EnterAsync("identity", Integrators);
+        await MayAsync(identity, async channel => await channel.BasicPublishAsync("", "app.one", mandatory: true, "{}"u8.ToArray(), Ct));
+        await MayNotAsync(identity, channel => channel.BasicGetAsync("app.one", autoAck: true));
+        await MayNotAsync(identity, channel => channel.QueueDeleteAsync("app.one"));
+        await MayNotAsync(identity, channel => SendAsync(channel, "amq.topic"));
+        foreach (var user in new[] { "readings", "catalog", "sync", "watcher" }) await MayNotEnterAsync(user, Integrators);
+    }
+
+    private async Task<IConnection> EnterAsync(string user, string? into = null) => await new ConnectionFactory
+    {
+        HostName = TestServers.Broker.Host, Port = TestServers.Broker.Port, VirtualHost = into ?? vhost, UserName = user,
         Password = await File.ReadAllTextAsync(Path.Combine(folder, "passwords", $"broker_{user}"), Ct),
     }.CreateConnectionAsync(Ct);
+
+    // The library does not wait for what the broker says to the virtual host: its first channel does.
+    private async Task MayNotEnterAsync(string user, string into)
+    {
+        await using var connection = await EnterAsync(user, into);
+        await Assert.ThrowsAnyAsync<OperationInterruptedException>(() => connection.CreateChannelAsync(cancellationToken: Ct));
+        Assert.Equal(530, (int?)connection.CloseReason?.ReplyCode);
+    }
 
     // Confirmed, or the broker's no would come after the test has gone on.
     private static async Task SendAsync(IChannel channel, string exchange) => await channel.BasicPublishAsync(exchange, "x", "{}"u8.ToArray(), Ct);

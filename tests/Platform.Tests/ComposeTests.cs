@@ -55,11 +55,13 @@ public sealed class ComposeTests
     }
 
     [Fact]
-    public void Only_the_edge_is_reachable_and_only_from_this_machine()
+    public void Only_the_edge_and_the_broker_are_reachable_and_only_from_this_machine()
     {
         var open = All.Keys.Where(name => Of(name).ContainsKey("ports"));
-        Assert.Equal(["edge"], open);
-        Assert.All(Texts(Of("edge")["ports"]), port => Assert.StartsWith("127.0.0.1:", port, StringComparison.Ordinal));
+        Assert.Equal(["edge", "broker"], open);
+        Assert.All(open.SelectMany(name => Texts(Of(name)["ports"])), port => Assert.StartsWith("127.0.0.1:", port, StringComparison.Ordinal));
+        // AMQP, for the queues of applications, and never the management.
+        Assert.EndsWith(":5672", Assert.Single(Texts(Of("broker")["ports"])), StringComparison.Ordinal);
     }
 
     [Fact]

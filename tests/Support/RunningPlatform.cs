@@ -16,19 +16,23 @@ public sealed class RunningPlatform : IAsyncLifetime
 {
     private static readonly string[] Names = ["catalog", "identity", "readings", "sync"];
     private readonly string imports = Directory.CreateTempSubdirectory("imports").FullName;
+    private string clientSecret = "", keyEncryption = "";
 
     public Dictionary<string, TestDatabase> Databases { get; } = [];
     public Dictionary<string, ServiceProcess> Services { get; } = [];
     public Uri Broker { get; private set; } = null!;
 
+    /// <summary>Where the queues of applications are.</summary>
+    public Uri Integrators { get; private set; } = null!;
+
     public async ValueTask InitializeAsync()
     {
-        Broker = await TestBroker.CreateVhostAsync();
+        (Broker, Integrators) = (await TestBroker.CreateVhostAsync(), await TestBroker.CreateVhostAsync());
         foreach (var (service, database) in await Task.WhenAll(Names.Select(async service => (service, await TestDatabase.CreateAsync(service)))))
             Databases[service] = database;
-        var (clientSecret, keyEncryption) = (Random(), Random());
+        (clientSecret, keyEncryption) = (Random(), Random());
         // Settings are asked for at the start, when all have their address: each is told where the others are.
-        foreach (var service in Names) Services[service] = new ServiceProcess(service, () => SettingsOf(service, clientSecret, keyEncryption));
+        foreach (var service in Names) Services[service] = new ServiceProcess(service, () => SettingsOf(service));
         await Task.WhenAll(Services.Values.Select(service => service.StartAsync()));
         await WaitForSeriesTypesAsync();
         await WaitForBindingsAsync();
@@ -37,7 +41,7 @@ public sealed class RunningPlatform : IAsyncLifetime
     // On a new broker a service that listens to another may come before that one's exchange, and tries again; until then events are dropped.
     private async Task WaitForBindingsAsync()
     {
-        string[] queues = ["identity.erased-readings", "identity.erased-sync", "readings.departures", "sync.departures"];
+        string[] queues = ["identity.erased-readings", "identity.erased-sync", "identity.integrators", "readings.departures", "sync.departures"];
         using var http = new HttpClient { BaseAddress = new Uri($"http://{Broker.Host}:{Broker.Port + 10000}") };
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(Uri.UnescapeDataString(Broker.UserInfo))));
         for (var limit = Stopwatch.StartNew(); ; await Task.Delay(100))
@@ -89,7 +93,10 @@ public sealed class RunningPlatform : IAsyncLifetime
         Directory.Delete(imports, recursive: true);
     }
 
-    private Dictionary<string, string> SettingsOf(string service, string clientSecret, string keyEncryption)
+    /// <summary>Another replica of a service, beside the one that answers.</summary>
+    public ServiceProcess Replica(string service) => new(service, () => SettingsOf(service));
+
+    private Dictionary<string, string> SettingsOf(string service)
     {
         var identity = Services["identity"].Address;
         return new()
@@ -100,7 +107,8 @@ public sealed class RunningPlatform : IAsyncLifetime
             ["Readings:Url"] = Services["readings"].Address.ToString(), ["Identity:ClientSecret"] = clientSecret, ["Clients:sync"] = clientSecret,
             ["KeyEncryptionKey"] = keyEncryption, ["Imports:Directory"] = imports, ["Limits:RequestsPerMinute"] = "1000000",
             ["Limits:AddressPerMinute"] = "1000000", ["Limits:SensitivePerMinute"] = "1000000", ["SECRETS_DIRECTORY"] = "/nonexistent",
-            ["ASPNETCORE_ENVIRONMENT"] = "Production",
+            ["ASPNETCORE_ENVIRONMENT"] = "Production", ["BrokerManagement"] = TestBroker.Management.ToString(),
+            ["Integrators:Address"] = new UriBuilder(Integrators) { UserName = "", Password = "" }.Uri.ToString(),
         };
     }
 

@@ -101,6 +101,9 @@ public sealed class TestDatabase : IAsyncDisposable
 /// <summary>A virtual host of its own on the run's broker, so that no suite reads another's queues.</summary>
 public static class TestBroker
 {
+    /// <summary>The management with its administrator: its port is the broker's + 10000, here as in every environment.</summary>
+    public static Uri Management => new UriBuilder(TestServers.Broker) { Scheme = "http", Port = TestServers.Broker.Port + 10_000, Path = "" }.Uri;
+
     public static async Task<Uri> CreateVhostAsync()
     {
         var broker = TestServers.Broker;

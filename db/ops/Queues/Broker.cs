@@ -22,7 +22,7 @@ internal sealed class Broker : IAsyncDisposable
     public const string ParkedSuffix = ".parked", LaterSuffix = ".later";
 
     /// <summary>The queues of our own consumers, for a broker without its management; a test holds them against the services.</summary>
-    public static readonly IReadOnlyList<string> Known = ["identity.erased-readings", "identity.erased-sync", "readings.departures", "readings.series-types", "sync.departures"];
+    public static readonly IReadOnlyList<string> Known = ["identity.erased-readings", "identity.erased-sync", "identity.integrators", "readings.departures", "readings.series-types", "sync.departures"];
 
     private readonly Uri address;
     private readonly IConnection connection;

@@ -10,6 +10,7 @@ public static class Entry
         PasswordChanged = "password-changed", ProfileChanged = "profile-changed", AvatarChanged = "avatar-changed", AvatarRemoved = "avatar-removed", PreferencesChanged = "preferences-changed", ApiKeyMade = "api-key-made",
         ApiKeyRotated = "api-key-rotated", ApiKeyEnded = "api-key-ended",
         ApplicationMade = "application-made", ApplicationChanged = "application-changed", ApplicationSecretRotated = "application-secret-rotated", ApplicationEnded = "application-ended",
+        ApplicationQueueMade = "application-queue-made", ApplicationQueuePasswordRotated = "application-queue-password-rotated", ApplicationQueueEnded = "application-queue-ended",
         ApplicationAllowed = "application-allowed", ApplicationRemoved = "application-removed", EmailVerified = "email-verified", PasswordReset = "password-reset", EmailChangeAsked = "email-change-asked",
         EmailChanged = "email-changed", EmailChangeUndone = "email-change-undone", Invited = "invited", ArchiveTaken = "archive-taken", ProviderConnected = "provider-connected",
         ProviderDisconnected = "provider-disconnected";

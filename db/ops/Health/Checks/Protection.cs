@@ -15,7 +15,7 @@ internal static class Protection
                 case when not relispartition and not exists (select from pg_policy p where p.polrelid = c.oid) then 'no policy' end))
             from pg_class c
             where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')
-                and relname not in ('inbox', 'outbox', 'outbox_parked', 'signing_keys', 'retired_keys', 'revocations', 'device_requests', 'erasures', 'reset_requests', 'passkey_challenges', 'external_proofs') and relname !~ '^schemaversions'
+                and relname not in ('inbox', 'outbox', 'outbox_parked', 'signing_keys', 'retired_keys', 'revocations', 'device_requests', 'erasures', 'reset_requests', 'passkey_challenges', 'external_proofs', 'farewells') and relname !~ '^schemaversions'
                 and not (relrowsecurity and relforcerowsecurity
                     and (relispartition or exists (select from pg_policy p where p.polrelid = c.oid)))
             order by 1

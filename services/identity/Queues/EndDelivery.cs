@@ -1,0 +1,28 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using OpenReadings.Chassis;
+using OpenReadings.Identity.Audit;
+
+namespace OpenReadings.Identity.Queues;
+
+/// <summary>Gives the queue of an application up: nothing more is delivered, and a second later its user is gone with what waited in it.</summary>
+public static class EndDelivery
+{
+    public static void Map(IEndpointRouteBuilder routes) => routes.MapDelete("/me/applications/{clientId:guid}/queue", HandleAsync)
+        .WithName("EndApplicationQueue").WithSummary("Gives up the queue of an application: its user is thrown out within a second, and what waits in it is gone.");
+
+    private static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(
+        Guid clientId, CurrentUser user, Database database, QueuePlace place, HttpContext http, CancellationToken ct)
+    {
+        if (place.Management is null) return Delivery.NotOffered();
+        await using var db = await database.BeginAsync(user, ct);
+        if (await db.ExecuteAsync(
+            """
+            update application_queues
+            set ended_at = now(), changed_at = clock_timestamp(), due_at = now(), attempts = 0
+            where client_id = @clientId and ended_at is null
+            """, new { clientId }) == 0) return Delivery.NotFound();
+        await db.NoteAsync(http, Entry.ApplicationQueueEnded, Entry.LoginOf(user), new { clientId });
+        await db.CommitAsync();
+        return TypedResults.NoContent();
+    }
+}

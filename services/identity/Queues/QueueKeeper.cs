@@ -1,0 +1,65 @@
+using OpenReadings.Chassis;
+
+namespace OpenReadings.Identity.Queues;
+
+/// <summary>
+/// Keeps the broker as application_queues says: queues and users that shall be there are made, the others thrown out. What does not succeed is tried
+/// again until it does. Several replicas share the work; who does the same twice does no harm.
+/// </summary>
+public sealed class QueueKeeper(QueuePlace place, BrokerManagement broker, Database database, TimeProvider clock, ILogger<QueueKeeper> log) : BackgroundService
+{
+    private const int AtOnce = 20;
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(500);
+
+    private sealed record Due(string Name, byte[] PasswordHash, DateTimeOffset ChangedAt, int Attempts, bool IsEnded, bool IsOpen, bool IsChanged);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        if (place.Management is null) return;
+        using var timer = new PeriodicTimer(Pause, clock);
+        while (await timer.WaitForNextTickAsync(stoppingToken))
+        {
+            try { while (await RunOnceAsync(stoppingToken) == AtOnce) { } }
+            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
+            {
+                log.LogWarning("Queues of applications were not looked at, the next round tries again: {Reason}", e.Message);
+            }
+        }
+    }
+
+    /// <summary>Sees to what is due, and says how many it was.</summary>
+    public async Task<int> RunOnceAsync(CancellationToken ct)
+    {
+        IReadOnlyList<Due> due;
+        await using (var db = await database.BeginUnownedAsync(ct))
+        {
+            due = await db.QueryAsync<Due>("select name, password_hash, changed_at, attempts, is_ended, is_open, is_changed from take_queues(@AtOnce)", new { AtOnce });
+            await db.CommitAsync();
+        }
+        await Task.WhenAll(due.Select(queue => SettleAsync(queue, ct)));
+        return due.Count;
+    }
+
+    private async Task SettleAsync(Due queue, CancellationToken ct)
+    {
+        try
+        {
+            if (queue.IsOpen)
+            {
+                await broker.MakeAsync(queue.Name, queue.PasswordHash, ct);
+                // Who came in with the password of before.
+                if (queue.IsChanged) await broker.CloseAsync(queue.Name, ct);
+            }
+            else await broker.ShutOutAsync(queue.Name, ct);
+            if (queue.IsEnded) await broker.RemoveAsync(queue.Name, ct);
+        }
+        catch (Exception e) when (!ct.IsCancellationRequested && e is HttpRequestException or TaskCanceledException)
+        {
+            log.LogWarning("The broker does not have queue {Queue} as it should be, try {Attempts}: {Reason}", queue.Name, queue.Attempts, e.Message);
+            return;
+        }
+        await using var db = await database.BeginUnownedAsync(ct);
+        await db.ExecuteAsync("call settle_queue(@Name, @ChangedAt)", queue);
+        await db.CommitAsync();
+    }
+}
