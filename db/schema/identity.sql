@@ -118,6 +118,18 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.end_application_queue() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+begin
+    update public.application_queues
+    set ended_at = now(), changed_at = clock_timestamp(), due_at = now(), attempts = 0
+    where client_id = old.client_id and ended_at is null;
+    return null;
+end
+$$;
+
 CREATE FUNCTION public.find_api_key(presented_hash bytea) RETURNS TABLE(user_id uuid, key_id text, scope text, expires_at timestamp with time zone, is_good boolean)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -267,6 +279,13 @@ CREATE FUNCTION public.find_refresh_token(presented_hash bytea) RETURNS TABLE(us
     FROM public.refresh_tokens
    WHERE (refresh_tokens.token_hash = find_refresh_token.presented_hash);
 END;
+
+CREATE PROCEDURE public.forget_farewells()
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    delete from public.farewells where left_at < now() - interval '7 days';
+$$;
 
 CREATE TABLE public.familiar_addresses (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
@@ -431,6 +450,25 @@ CREATE PROCEDURE public.keep_passkey_challenge(IN hash bytea, IN asked text)
     insert into public.passkey_challenges (challenge_hash, asked_by, state) values (hash, public.app_user_id(), asked);
 $$;
 
+CREATE FUNCTION public.look_at_queues() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+begin
+    update public.application_queues
+    set changed_at = clock_timestamp(), due_at = now(), attempts = 0
+    where user_id = new.user_id and ended_at is null;
+    return null;
+end
+$$;
+
+CREATE PROCEDURE public.miss_queue(IN queue text)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    update public.application_queues set due_at = now() where name = queue and attempts = 0;
+$$;
+
 CREATE PROCEDURE public.note_erased(IN account uuid, IN service text, IN at timestamp with time zone)
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -527,6 +565,40 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.queues_of(people uuid[], scopes text[]) RETURNS TABLE(at integer, name text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    with events as (
+        select person, scope, at::int from unnest(people, scopes) with ordinality e (person, scope, at)),
+    open_queues as (
+        select q.name, q.client_id, p.scope
+        from public.application_queues q
+        join public.applications p using (client_id)
+        join public.accounts a on a.user_id = p.user_id
+        where q.ended_at is null and q.settled_at is not null and a.disabled_at is null)
+    select e.at, q.name
+    from events e
+    join public.consents c on c.user_id = e.person
+    join public.accounts a on a.user_id = e.person and a.disabled_at is null
+    join open_queues q using (client_id)
+    where string_to_array(c.scope, ' ') @> array[e.scope, 'offline_access']
+    union
+    -- What an application has under its own id.
+    select e.at, q.name
+    from events e
+    join open_queues q on q.client_id = e.person
+    where e.scope = any (string_to_array(q.scope, ' '))
+    union
+    select e.at, q.name from events e cross join open_queues q where e.scope = 'everybody'
+    union
+    select e.at, q.name
+    from events e
+    join public.farewells f on f.person_id = e.person
+    join open_queues q using (client_id)
+    where e.scope = 'farewell';
+$$;
+
 CREATE FUNCTION public.refuse_departed_user() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -584,11 +656,37 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.say_farewell() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+begin
+    insert into public.farewells (person_id, client_id)
+    select c.user_id, c.client_id
+    from public.consents c
+    join public.application_queues q on q.client_id = c.client_id and q.ended_at is null
+    where c.user_id = old.user_id
+    on conflict do nothing;
+    return old;
+end
+$$;
+
 CREATE FUNCTION public.service_role(kind text) RETURNS name
     LANGUAGE sql STABLE
     AS $_$
     select regexp_replace(current_user, '_migrator$', '_' || kind)::name
 $_$;
+
+CREATE PROCEDURE public.settle_queue(IN queue text, IN seen timestamp with time zone)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    delete from public.application_queues where name = queue and changed_at = seen and ended_at < now() - interval '50 seconds';
+    update public.application_queues
+    set settled_at = clock_timestamp(), attempts = 0,
+        due_at = now() + case when changed_at > now() - interval '50 seconds' then interval '1 minute' else interval '1 hour' end
+    where name = queue and changed_at = seen;
+$$;
 
 CREATE FUNCTION public.take_address_back(wanted_email_key text, presented_hash bytea, entry uuid) RETURNS void
     LANGUAGE sql SECURITY DEFINER
@@ -663,6 +761,26 @@ CREATE FUNCTION public.take_passkey_challenge(hash bytea) RETURNS text
     returning state;
 $$;
 
+CREATE FUNCTION public.take_queues(most integer) RETURNS TABLE(name text, password_hash bytea, changed_at timestamp with time zone, attempts integer, is_ended boolean, is_open boolean, is_changed boolean)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    with due as (
+        select q.name
+        from public.application_queues q
+        where q.due_at <= now()
+        order by q.due_at
+        limit most
+        for update skip locked)
+    update public.application_queues q
+    set attempts = q.attempts + 1, due_at = now() + interval '2 seconds' * (1 << least(q.attempts, 4))
+    from due
+    where q.name = due.name
+    returning q.name, q.password_hash, q.changed_at, q.attempts, q.ended_at is not null,
+        q.ended_at is null and exists (select from public.accounts a where a.user_id = q.user_id and a.disabled_at is null),
+        q.settled_at is null or q.settled_at < q.changed_at;
+$$;
+
 CREATE TABLE public.api_keys (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
     key_id text NOT NULL,
@@ -682,6 +800,22 @@ CREATE TABLE public.api_keys (
 );
 
 ALTER TABLE ONLY public.api_keys FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.application_queues (
+    user_id uuid DEFAULT public.app_user_id() NOT NULL,
+    name text NOT NULL,
+    client_id uuid NOT NULL,
+    password_hash bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    ended_at timestamp with time zone,
+    settled_at timestamp with time zone,
+    due_at timestamp with time zone DEFAULT now() NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    CONSTRAINT application_queues_password_hash_check CHECK ((length(password_hash) = 36))
+);
+
+ALTER TABLE ONLY public.application_queues FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE public.application_secrets (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
@@ -837,6 +971,12 @@ CREATE TABLE public.external_proofs (
     sealed_with text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT external_proofs_proof_hash_check CHECK ((length(proof_hash) = 32))
+);
+
+CREATE TABLE public.farewells (
+    person_id uuid NOT NULL,
+    client_id uuid NOT NULL,
+    left_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 CREATE TABLE public.inbox (
@@ -1073,6 +1213,12 @@ ALTER TABLE ONLY public.api_keys
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (user_id, key_id);
 
+ALTER TABLE ONLY public.application_queues
+    ADD CONSTRAINT application_queues_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.application_queues
+    ADD CONSTRAINT application_queues_pkey PRIMARY KEY (user_id, name);
+
 ALTER TABLE ONLY public.application_secrets
     ADD CONSTRAINT application_secrets_pkey PRIMARY KEY (user_id, client_id, secret_id);
 
@@ -1132,6 +1278,9 @@ ALTER TABLE ONLY public.external_proofs
 
 ALTER TABLE ONLY public.familiar_addresses
     ADD CONSTRAINT familiar_addresses_pkey PRIMARY KEY (user_id, address);
+
+ALTER TABLE ONLY public.farewells
+    ADD CONSTRAINT farewells_pkey PRIMARY KEY (person_id, client_id);
 
 ALTER TABLE ONLY public.inbox
     ADD CONSTRAINT inbox_pkey PRIMARY KEY (consumer, message_id);
@@ -1205,6 +1354,10 @@ ALTER TABLE ONLY public.signing_keys
 ALTER TABLE ONLY public.totp
     ADD CONSTRAINT totp_pkey PRIMARY KEY (user_id);
 
+CREATE UNIQUE INDEX application_queues_client_id_key ON public.application_queues USING btree (client_id) WHERE (ended_at IS NULL);
+
+CREATE INDEX application_queues_due ON public.application_queues USING btree (due_at);
+
 CREATE INDEX audit_old ON public.audit USING brin (at);
 
 CREATE INDEX authorization_codes_old ON public.authorization_codes USING btree (created_at);
@@ -1214,6 +1367,8 @@ CREATE INDEX device_requests_old ON public.device_requests USING btree (expires_
 CREATE INDEX external_identities_sealed_with ON public.external_identities USING btree (sealed_with);
 
 CREATE INDEX external_proofs_old ON public.external_proofs USING btree (created_at);
+
+CREATE INDEX farewells_old ON public.farewells USING btree (left_at);
 
 CREATE INDEX inbox_received_at ON public.inbox USING btree (received_at);
 
@@ -1241,6 +1396,10 @@ CREATE INDEX totp_sealed_with ON public.totp USING btree (sealed_with);
 
 CREATE TRIGGER end_application AFTER DELETE ON public.applications FOR EACH ROW EXECUTE FUNCTION public.end_application();
 
+CREATE TRIGGER end_application_queue AFTER DELETE ON public.applications FOR EACH ROW EXECUTE FUNCTION public.end_application_queue();
+
+CREATE TRIGGER look_at_queues AFTER UPDATE ON public.accounts FOR EACH ROW WHEN ((old.disabled_at IS DISTINCT FROM new.disabled_at)) EXECUTE FUNCTION public.look_at_queues();
+
 CREATE TRIGGER retire_key AFTER DELETE ON public.signing_keys FOR EACH ROW EXECUTE FUNCTION public.retire_key();
 
 CREATE TRIGGER revoke_login AFTER UPDATE ON public.logins FOR EACH ROW WHEN (((old.ended_at IS NULL) AND (new.ended_at IS NOT NULL))) EXECUTE FUNCTION public.revoke_login();
@@ -1248,6 +1407,8 @@ CREATE TRIGGER revoke_login AFTER UPDATE ON public.logins FOR EACH ROW WHEN (((o
 CREATE TRIGGER revoke_person_deleted AFTER DELETE ON public.accounts FOR EACH ROW EXECUTE FUNCTION public.revoke_person();
 
 CREATE TRIGGER revoke_person_disabled AFTER UPDATE ON public.accounts FOR EACH ROW WHEN (((old.disabled_at IS NULL) AND (new.disabled_at IS NOT NULL))) EXECUTE FUNCTION public.revoke_person();
+
+CREATE TRIGGER say_farewell BEFORE DELETE ON public.accounts FOR EACH ROW EXECUTE FUNCTION public.say_farewell();
 
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.accounts(user_id) ON DELETE CASCADE;
@@ -1325,6 +1486,8 @@ ALTER TABLE public.accounts ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.api_keys ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.application_queues ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.application_secrets ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.applications ENABLE ROW LEVEL SECURITY;
@@ -1358,6 +1521,8 @@ ALTER TABLE public.mail_tokens ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_rows ON public.accounts USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.api_keys USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
+CREATE POLICY own_rows ON public.application_queues USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 CREATE POLICY own_rows ON public.application_secrets USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
@@ -1448,6 +1613,8 @@ GRANT ALL ON FUNCTION public.decide_device_request(code text, allowed text, prov
 
 REVOKE ALL ON FUNCTION public.end_application() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.end_application_queue() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.find_api_key(presented_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.find_api_key(presented_hash bytea) TO identity_app;
 
@@ -1493,6 +1660,9 @@ GRANT SELECT ON TABLE public.refresh_tokens TO identity_backup;
 
 REVOKE ALL ON FUNCTION public.find_refresh_token(presented_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.find_refresh_token(presented_hash bytea) TO identity_app;
+
+REVOKE ALL ON PROCEDURE public.forget_farewells() FROM PUBLIC;
+GRANT ALL ON PROCEDURE public.forget_farewells() TO identity_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.familiar_addresses TO identity_app;
 GRANT SELECT ON TABLE public.familiar_addresses TO identity_backup;
@@ -1549,6 +1719,11 @@ GRANT ALL ON PROCEDURE public.keep_external_proof(IN hash bytea, IN sealed bytea
 REVOKE ALL ON PROCEDURE public.keep_passkey_challenge(IN hash bytea, IN asked text) FROM PUBLIC;
 GRANT ALL ON PROCEDURE public.keep_passkey_challenge(IN hash bytea, IN asked text) TO identity_app;
 
+REVOKE ALL ON FUNCTION public.look_at_queues() FROM PUBLIC;
+
+REVOKE ALL ON PROCEDURE public.miss_queue(IN queue text) FROM PUBLIC;
+GRANT ALL ON PROCEDURE public.miss_queue(IN queue text) TO identity_app;
+
 REVOKE ALL ON PROCEDURE public.note_erased(IN account uuid, IN service text, IN at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON PROCEDURE public.note_erased(IN account uuid, IN service text, IN at timestamp with time zone) TO identity_app;
 
@@ -1567,11 +1742,19 @@ GRANT ALL ON FUNCTION public.people_sealed_otherwise(current_key text, beyond uu
 REVOKE ALL ON FUNCTION public.poll_device_request(device bytea, client uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.poll_device_request(device bytea, client uuid) TO identity_app;
 
+REVOKE ALL ON FUNCTION public.queues_of(people uuid[], scopes text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.queues_of(people uuid[], scopes text[]) TO identity_app;
+
 REVOKE ALL ON FUNCTION public.retire_key() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.revoke_login() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.revoke_person() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.say_farewell() FROM PUBLIC;
+
+REVOKE ALL ON PROCEDURE public.settle_queue(IN queue text, IN seen timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON PROCEDURE public.settle_queue(IN queue text, IN seen timestamp with time zone) TO identity_app;
 
 REVOKE ALL ON FUNCTION public.take_address_back(wanted_email_key text, presented_hash bytea, entry uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.take_address_back(wanted_email_key text, presented_hash bytea, entry uuid) TO identity_app;
@@ -1591,8 +1774,14 @@ GRANT ALL ON FUNCTION public.take_pairing_code(presented_hash bytea, client uuid
 REVOKE ALL ON FUNCTION public.take_passkey_challenge(hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.take_passkey_challenge(hash bytea) TO identity_app;
 
+REVOKE ALL ON FUNCTION public.take_queues(most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.take_queues(most integer) TO identity_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.api_keys TO identity_app;
 GRANT SELECT ON TABLE public.api_keys TO identity_backup;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.application_queues TO identity_app;
+GRANT SELECT ON TABLE public.application_queues TO identity_backup;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.application_secrets TO identity_app;
 GRANT SELECT ON TABLE public.application_secrets TO identity_backup;
@@ -1633,6 +1822,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.external_identities TO identit
 GRANT SELECT ON TABLE public.external_identities TO identity_backup;
 
 GRANT SELECT ON TABLE public.external_proofs TO identity_backup;
+
+GRANT SELECT ON TABLE public.farewells TO identity_backup;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.inbox TO identity_app;
 GRANT SELECT ON TABLE public.inbox TO identity_backup;
