@@ -50,7 +50,8 @@ public sealed class SignInWithProvider(
         string provider, HttpContext http, Providers providers, BrowserSession sessions, Page page, TimeProvider clock, ILogger<SignInWithProvider> log, string? @return, string? connect)
     {
         if (providers.Find(provider) is not { } known) return await NoProviderAsync(http, page);
-        var properties = new OpenIdConnectChallengeProperties { Items = { ["return"] = SignInOnPage.IsOurs(@return) ? @return : ConnectionsOnPage.Path } };
+        // The framework's own cookies could be set by another host of the domain, with an answer that somebody else was given. This one could not.
+        var properties = new OpenIdConnectChallengeProperties { RedirectUri = ProofPath, Items = { ["browser"] = sessions.FormTokenFor(http), ["return"] = SignInOnPage.IsOurs(@return) ? @return : ConnectionsOnPage.Path } };
         if (connect is not null) properties.Items["connect"] = "yes";
         // Whoever comes because their login is too old for what they want must be asked there, too, and not be known from this morning.
         var recent = TimeSpan.FromSeconds(RecentProof.GoodForSeconds);
@@ -78,12 +79,17 @@ public sealed class SignInWithProvider(
         var at = long.TryParse(claims.FindFirstValue("auth_time"), NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) && seconds < now.ToUnixTimeSeconds() ? DateTimeOffset.FromUnixTimeSeconds(seconds) : now;
         var given = answered.Properties!.GetTokens().Where(token => token.Name != "id_token").ToDictionary(token => token.Name, token => token.Value);
         answered.HandleResponse();
+        if (!answered.HttpContext.RequestServices.GetRequiredService<BrowserSession>().IsFormTokenOf(answered.HttpContext, answered.Properties!.Items["browser"]))
+        {
+            await (await PageOf(answered.HttpContext).ShowErrorAsync(answered.HttpContext, $"It was not this browser that asked {provider.Title}, or you have signed in anew since. Go back and try again.", 401)).ExecuteAsync(answered.HttpContext);
+            return;
+        }
         if (Text("sub", 255) is not { } subject)
         {
             await (await PageOf(answered.HttpContext).ShowErrorAsync(answered.HttpContext, $"{provider.Title} did not say who you are.", 502)).ExecuteAsync(answered.HttpContext);
             return;
         }
-        await ExternalProof.KeepAsync(answered.HttpContext, new(provider.Name, provider.Issuer, subject, email, email is not null && isVerified && provider.TrustsEmail,
+        await ExternalProof.KeepAsync(answered.HttpContext, new(provider.Name, provider.Issuer, subject, email, isVerified && provider.Proves(email, claims.FindFirstValue("hd")),
             ProfileRules.BrokenByName(name).Any() ? null : name, ProfileRules.BrokenByTimeZone(zone).Any() ? null : zone, at, answered.Properties!.Items["return"]!,
             answered.Properties.Items.ContainsKey("connect"), given.ContainsKey("access_token") ? JsonSerializer.Serialize(given) : null));
         await new SeeOther(ProofPath).ExecuteAsync(answered.HttpContext);
@@ -136,6 +142,8 @@ public sealed class SignInWithProvider(
         var (used, refusal) = await second.AskAsync(found.UserId, code, http, ct);
         if (refusal is not null) return await AskForCodeAsync(http, proof, code is null ? null : refusal, ct);
         await using var db = await database.BeginAsync(found.UserId, ct);
+        // Before the connection, as whoever takes that away: two that lock in another order would wait for each other.
+        await db.ExecuteAsync("select from accounts for share");
         if (!await ExternalProof.TakeAsync(db, http, sessions) || !await ExternalIdentity.UseAsync(db, proof, found.UserId, tokens)) return await page.ShowErrorAsync(http, TooOld);
         var hash = (await db.ScalarAsync<string>("select hash from passwords"))!;
         return await BeginLoginAsync(http, db, proof, new(found.UserId, hash, used is null ? Methods : $"{Methods} otp", At: proof.At), before, ct);

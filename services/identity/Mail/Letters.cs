@@ -40,7 +40,7 @@ public static class Letters
         Changed => new(to, "Your e-mail address was changed",
             $"Your account at OpenReadings has another e-mail address now.\n\nIf it was not you who changed it, open\n\n{link}\n\nwithin seven days: it brings this address back, signs everybody out, and mails you a link for a new password."),
         FactorAdded => new(to, "There is another way into your account",
-            $"An authenticator or a passkey was added to your account at OpenReadings.\n\nIf it was not you who added it, open\n\n{link}\n\nwithin seven days: it takes it away with all that was added and changed after it, signs everybody out, and mails you a link for a new password."),
+            $"An authenticator, a passkey or an account elsewhere was added to your account at OpenReadings.\n\nIf it was not you who added it, open\n\n{link}\n\nwithin seven days: it takes it away with all that was added and changed after it, signs everybody out, and mails you a link for a new password."),
         PasswordChanged => new(to, "Your password was changed",
             $"The password of your account at OpenReadings was changed, and all other logins have ended.{(details.ApiKeys > 0 ? $" API keys that go on: {details.ApiKeys}." : "")}\n\nIf it was not you, choose a new password with \"forgotten password\" at once."),
         PasswordReplaced => new(to, "Your password was changed",

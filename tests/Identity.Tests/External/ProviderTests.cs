@@ -65,13 +65,15 @@ public sealed class ProviderTests(ExternalService service) : IClassFixture<Exter
         await browser.GetAsync($"{Proof}?connect=yes");
         await browser.SendAsync(("decision", "connect"), ("email", ada.Email), ("password", ada.Password));
         Assert.Contains("not used since", browser.Html, StringComparison.Ordinal);
+        Fake.GivesRefreshToken = false;
         await GoAsync(browser, "google");
+        Fake.GivesRefreshToken = true;
         Assert.Contains("used last on", browser.Html, StringComparison.Ordinal);
 
         var mine = (await (await ada.Http.GetAsync("/identity/v1/me/external-identities", Ct)).JsonAsync()).GetProperty("external_identities")[0];
         Assert.Equal(("google", service.Fake.Issuer, ada.Email), (mine.Text("provider"), mine.Text("issuer"), mine.Text("email")));
         Assert.False(mine.TryGetProperty("tokens", out _));
-        // With a password there is another way in. Google is told that its tokens are needed no more.
+        // With a password there is another way in. Google is told that its tokens are needed no more: also the one that it gave only once.
         using (var gone = await ada.Http.DeleteAsync("/identity/v1/me/external-identities/google", Ct)) Assert.Equal(NoContent, gone.StatusCode);
         await RevokedAsync(mine.Text("subject"));
         await ada.Http.DeleteAsync("/identity/v1/me/external-identities/google", Ct).RefusedAsync(NotFound, "external-identity-not-found");
@@ -91,6 +93,8 @@ public sealed class ProviderTests(ExternalService service) : IClassFixture<Exter
         Assert.Contains(email, browser.Html, StringComparison.Ordinal);
         var (ada, isVerified, isChosen) = (await service.SqlAsync<(Guid, bool, bool)>("select user_id, email_verified_at is not null, is_chosen from accounts join passwords using (user_id) where email = @email", new { email })).Single();
         Assert.Equal((true, false), (isVerified, isChosen));
+        // What the operator has taken away is no way in.
+        await service.SqlAsync("insert into external_identities (user_id, issuer, subject, provider) values (@ada, 'https://gone.example', @email, 'gone')", new { ada, email });
         await browser.SendAsync();
         Assert.Equal((Conflict, true), (browser.Status, browser.Html.Contains("It is your only way in", StringComparison.Ordinal)));
 
@@ -190,6 +194,29 @@ public sealed class ProviderTests(ExternalService service) : IClassFixture<Exter
             select user_id, sha256(convert_to(@token, 'UTF8')), 'undo', email, now() - interval '1 minute', now() + interval '1 day' from accounts where user_id = @AccountId
             """, new { token, ada.AccountId });
         using (var undone = await service.PostAsync("email-changes/undo", new { token })) Assert.Equal(NoContent, undone.StatusCode);
+        Assert.Empty(await service.SqlAsync<string>("select subject from external_identities where user_id = @AccountId", new { ada.AccountId }));
+    }
+
+    [Fact]
+    public async Task A_connection_does_not_slip_in_behind_a_new_password()
+    {
+        var ada = await Person.SignedUpAsync(service);
+        using var browser = new Browser(service);
+        await browser.GetAsync(Connections);
+        await browser.SignInAsync(ada);
+        Comes("work", null);
+        await GoAsync(browser, "work", LinkTo(browser, "work"));
+        // The old password is checked while the new one is being stored.
+        var resetting = service.SqlAsync<int>(
+            """
+            select 1 from accounts where user_id = @AccountId for no key update;
+            select pg_sleep(3);
+            update logins set ended_at = now(), ended_because = 'password-changed' where user_id = @AccountId
+            """, new { ada.AccountId });
+        while ((await service.SqlAsync<int>("select 1 from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'")).Count == 0) await Task.Delay(20, Ct);
+        await browser.SendAsync(("decision", "connect"), ("password", ada.Password));
+        await resetting;
+        Assert.DoesNotContain("not used since", browser.Html, StringComparison.Ordinal);
         Assert.Empty(await service.SqlAsync<string>("select subject from external_identities where user_id = @AccountId", new { ada.AccountId }));
     }
 
