@@ -283,11 +283,11 @@ begin
 end
 $$;
 
-CREATE FUNCTION public.grants_ended_now(p_owner uuid) RETURNS TABLE(grant_id uuid, grantee_id uuid)
+CREATE FUNCTION public.grants_ended_now(p_owner uuid) RETURNS TABLE(grant_id uuid, grantee_id uuid, client_id uuid)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
-    select g.grant_id, g.grantee_id
+    select g.grant_id, g.grantee_id, g.client_id
     from public.grants g
     where g.user_id = p_owner and g.state = 'revoked' and g.accepted_at is not null and g.ends_at > now() and g.ended_at = now()
 $$;
