@@ -346,6 +346,8 @@ CREATE TABLE public.logins (
     device text,
     address cidr,
     methods text DEFAULT 'pwd'::text NOT NULL,
+    proved_at timestamp with time zone,
+    proved_methods text,
     CONSTRAINT logins_check CHECK (((ended_at IS NULL) = (ended_because IS NULL))),
     CONSTRAINT logins_ended_because_check CHECK ((ended_because = ANY (ARRAY['signed-out'::text, 'token-reused'::text, 'password-changed'::text, 'disabled'::text, 'application-removed'::text, 'code-reused'::text, 'revoked'::text])))
 );
@@ -375,7 +377,7 @@ CREATE PROCEDURE public.forget_old_mail()
     AS $$
     delete from public.mail_tokens where expires_at < now() - interval '1 day';
     delete from public.reset_requests where asked_at < now() - interval '1 day';
-    delete from public.invitations where expires_at < now() - interval '90 days';
+    delete from public.invitations where created_at < now() - interval '30 days';
 $$;
 
 CREATE PROCEDURE public.forget_old_pairing_codes()
@@ -790,6 +792,8 @@ CREATE TABLE public.api_keys (
     last_used_at timestamp with time zone,
     ended_at timestamp with time zone,
     own_id uuid,
+    rotated_at timestamp with time zone,
+    made_until timestamp with time zone,
     CONSTRAINT api_keys_hash_check CHECK ((length(hash) = 32)),
     CONSTRAINT api_keys_key_id_check CHECK ((key_id ~ '^[0-9A-Za-z]{12}$'::text)),
     CONSTRAINT api_keys_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 100)))

@@ -19,7 +19,7 @@ begin
         or me in (offer.user_id, offer.granted_by) or offer.grantee_id <> me
         or offer.parent_id is not null and not exists (select from public.grants p
             where p.grant_id = offer.parent_id and p.state = 'accepted' and p.ends_at > now())
-        or exists (select from public.departed_users d where d.user_id in (me, offer.user_id)) then
+        or exists (select from public.departed_users d where d.user_id in (me, offer.user_id, offer.client_id)) then
         return null;
     end if;
     update public.grants set state = 'accepted', grantee_id = me, accepted_at = now()
@@ -82,9 +82,26 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.app_client_id() RETURNS uuid
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (NULLIF(current_setting('app.client_id'::text, true), ''::text))::uuid;
+
 CREATE FUNCTION public.app_owner_id() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN NULLIF((NULLIF(current_setting('app.owner_id'::text, true), ''::text))::uuid, (NULLIF(current_setting('app.user_id'::text, true), ''::text))::uuid);
+
+CREATE FUNCTION public.app_reader_ids() RETURNS uuid[]
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    AS $$
+declare
+    person constant uuid := public.app_user_id();
+    client constant uuid := public.app_client_id();
+begin
+    if person is null then return '{}'; end if;
+    if client is null then return array[person]; end if;
+    return array[person, public.reader_id(person, client), public.reader_id(client, client)];
+end
+$$;
 
 CREATE FUNCTION public.app_user_id() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -113,7 +130,7 @@ begin
     end if;
     select g.grant_id into new.parent_id
     from public.grants g
-    where g.user_id = new.user_id and g.grantee_id = new.granted_by and g.state = 'accepted' and g.access = 3
+    where g.user_id = new.user_id and g.grantee_id = new.granted_by and g.client_id is null and g.state = 'accepted' and g.access = 3
         and g.ends_at > now() and g.ends_at >= new.ends_at
         and (g.opens = 'everything'
             or g.opens = 'source' and new.opens in ('source', 'metric') and new.source_id = g.source_id
@@ -207,9 +224,9 @@ declare
     me constant uuid := public.app_user_id();
     owner uuid;
 begin
-    for owner in select distinct g.user_id from public.grants g where me in (g.user_id, g.grantee_id, g.granted_by) order by 1 loop
+    for owner in select distinct g.user_id from public.grants g where me in (g.user_id, g.grantee_id, g.granted_by, g.client_id) order by 1 loop
         perform public.lock_grants(owner, alone => true);
-        delete from public.grants g where g.user_id = owner and me in (g.user_id, g.grantee_id, g.granted_by);
+        delete from public.grants g where g.user_id = owner and me in (g.user_id, g.grantee_id, g.granted_by, g.client_id);
     end loop;
     delete from public.source_access a using public.public_looks l
     where l.user_id = me and a.user_id = me and a.owner_id = l.owner_id and a.source_id = l.source_id;
@@ -229,6 +246,24 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.granted_series(p_owner uuid, p_source uuid) RETURNS TABLE(reader_id uuid, source_id uuid, series_id integer, access smallint, is_whole boolean, from_at timestamp with time zone, until_at timestamp with time zone, ends_at timestamp with time zone)
+    LANGUAGE sql STABLE
+    AS $$
+    select public.reader_id(g.grantee_id, g.client_id), s.source_id, s.series_id, g.access, g.opens in ('everything', 'source'), g.from_at, g.until_at, g.ends_at
+    from public.grants g
+    join public.series s on s.user_id = g.user_id
+    where g.user_id = p_owner and g.state = 'accepted' and g.ends_at > now() and (p_source is null or s.source_id = p_source)
+        and case g.opens
+            when 'everything' then true
+            when 'source' then s.source_id = g.source_id
+            -- Only what its own source says of a series counts: a metric of another one may claim to be stored there.
+            when 'metric' then s.source_id = g.source_id and exists (select from public.metrics m
+                where m.series_id = s.series_id and m.user_id = s.user_id and m.source_id = s.source_id and m.metric = g.metric)
+            else exists (select from public.metrics m join public.series_types t on t.code = m.type_code
+                where m.series_id = s.series_id and m.user_id = s.user_id and m.source_id = s.source_id and t.category = g.category)
+        end
+$$;
+
 CREATE FUNCTION public.grants_changed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -239,13 +274,22 @@ begin
         where parent_id = new.grant_id and state in ('offered', 'accepted');
     end if;
     if tg_op <> 'INSERT' and old.state = 'accepted' then
-        perform public.refresh_access(old.user_id, old.grantee_id, null);
+        perform public.refresh_access(old.user_id, public.reader_id(old.grantee_id, old.client_id), null);
     end if;
     if tg_op <> 'DELETE' and new.state = 'accepted' then
-        perform public.refresh_access(new.user_id, new.grantee_id, null);
+        perform public.refresh_access(new.user_id, public.reader_id(new.grantee_id, new.client_id), null);
     end if;
     return null;
 end
+$$;
+
+CREATE FUNCTION public.grants_ended_now(p_owner uuid) RETURNS TABLE(grant_id uuid, grantee_id uuid, client_id uuid)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    select g.grant_id, g.grantee_id, g.client_id
+    from public.grants g
+    where g.user_id = p_owner and g.state = 'revoked' and g.accepted_at is not null and g.ends_at > now() and g.ended_at = now()
 $$;
 
 CREATE FUNCTION public.hold_person() RETURNS trigger
@@ -411,14 +455,14 @@ CREATE FUNCTION public.note_access(p_entry uuid, p_owner uuid, p_source uuid, p_
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
-    insert into public.access_log as l (user_id, entry_id, actor_id, source_id, verb, count)
-    select p_owner, p_entry, public.app_user_id(), p_source, p_verb, p_count
+    insert into public.access_log as l (user_id, entry_id, actor_id, client_id, source_id, verb, count)
+    select p_owner, p_entry, public.app_user_id(), public.app_client_id(), p_source, p_verb, p_count
     where (exists (select from public.series_windows w
-            where w.user_id = public.app_user_id() and w.owner_id = p_owner and w.source_id = p_source and w.expires_at > now())
+            where w.user_id = any (public.app_reader_ids()) and w.owner_id = p_owner and w.source_id = p_source and w.expires_at > now())
         or exists (select from public.source_access a
-            where a.user_id = public.app_user_id() and a.owner_id = p_owner and (p_source is null or a.source_id = p_source) and a.expires_at > now()))
+            where a.user_id = any (public.app_reader_ids()) and a.owner_id = p_owner and (p_source is null or a.source_id = p_source) and a.expires_at > now()))
         and not (p_verb = 'read' and exists (select from public.sources s where s.user_id = p_owner and s.source_id = p_source and s.is_public))
-    on conflict (user_id, actor_id, hour, source_id) where verb = 'read' do update set count = l.count + 1, at = now()
+    on conflict (user_id, actor_id, hour, source_id, client_id) where verb = 'read' do update set count = l.count + 1, at = now()
 $$;
 
 CREATE PROCEDURE public.own_rows(IN t regclass)
@@ -432,6 +476,10 @@ begin
     execute format('grant select on %s to %I, %I', t, service_role('backup'), service_role('readonly'));
 end
 $$;
+
+CREATE FUNCTION public.reader_id(person uuid, client uuid) RETURNS uuid
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (client IS NULL) THEN person ELSE (encode(SUBSTRING(sha256((uuid_send(person) || uuid_send(client))) FROM 1 FOR 16), 'hex'::text))::uuid END;
 
 CREATE FUNCTION public.recount_rollups() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -487,20 +535,9 @@ begin
     with wanted as materialized (
         select w.user_id, w.series_id, w.access, max(w.expires_at) as expires_at
         from (
-            select g.grantee_id as user_id, s.series_id, g.access, g.ends_at as expires_at
-            from public.grants g
-            join public.series s on s.user_id = g.user_id
-            where g.user_id = p_owner and g.state = 'accepted' and g.ends_at > now() and g.from_at is null and g.until_at is null
-                and (p_grantee is null or g.grantee_id = p_grantee) and (p_source is null or s.source_id = p_source)
-                and case g.opens
-                    when 'everything' then true
-                    when 'source' then s.source_id = g.source_id
-                    -- Only what its own source says of a series counts: a metric of another one may claim to be stored there.
-                    when 'metric' then s.source_id = g.source_id and exists (select from public.metrics m
-                        where m.series_id = s.series_id and m.user_id = s.user_id and m.source_id = s.source_id and m.metric = g.metric)
-                    else exists (select from public.metrics m join public.series_types t on t.code = m.type_code
-                        where m.series_id = s.series_id and m.user_id = s.user_id and m.source_id = s.source_id and t.category = g.category)
-                end
+            select g.reader_id as user_id, g.series_id, g.access, g.ends_at as expires_at
+            from public.granted_series(p_owner, p_source) g
+            where g.from_at is null and g.until_at is null and (p_grantee is null or g.reader_id = p_grantee)
             union all
             select p.user_id, s.series_id, 1, p.expires_at
             from public.public_looks p
@@ -522,7 +559,7 @@ begin
     with wanted as materialized (
         select w.user_id, w.source_id, w.access, max(w.expires_at) as expires_at
         from (
-            select g.grantee_id as user_id, s.source_id, g.access, g.ends_at as expires_at
+            select public.reader_id(g.grantee_id, g.client_id) as user_id, s.source_id, g.access, g.ends_at as expires_at
             from public.grants g
             join public.sources s on s.user_id = g.user_id and (g.opens = 'everything' or s.source_id = g.source_id)
             where g.user_id = p_owner and g.state = 'accepted' and g.ends_at > now() and g.opens in ('everything', 'source')
@@ -548,24 +585,25 @@ begin
     on conflict (user_id, owner_id, source_id, access) do update set expires_at = excluded.expires_at
         where a.expires_at <> excluded.expires_at;
 
-    with wanted as materialized (
-        select g.grantee_id as user_id, s.source_id, s.series_id, coalesce(g.from_at, '-infinity') as from_at,
-            coalesce(g.until_at, 'infinity') as until_at, max(g.ends_at) as expires_at
-        from public.grants g
-        join public.series s on s.user_id = g.user_id and (g.opens = 'everything' or s.source_id = g.source_id)
-        where g.user_id = p_owner and g.state = 'accepted' and g.ends_at > now() and (g.from_at is not null or g.until_at is not null)
-            and (p_grantee is null or g.grantee_id = p_grantee) and (p_source is null or s.source_id = p_source)
-        group by g.grantee_id, s.source_id, s.series_id, 4, 5
+    -- What is open of the same source without a window too: who looks through a window sees nothing beside it.
+    with opened as materialized (
+        select g.* from public.granted_series(p_owner, p_source) g where p_grantee is null or g.reader_id = p_grantee
+    ), wanted as materialized (
+        select g.reader_id as user_id, g.source_id, g.series_id, coalesce(g.from_at, '-infinity') as from_at, coalesce(g.until_at, 'infinity') as until_at,
+            max(g.ends_at) as expires_at, coalesce(max(g.ends_at) filter (where g.is_whole), '-infinity') as events_until
+        from opened g
+        where exists (select from opened w where w.reader_id = g.reader_id and w.source_id = g.source_id and (w.from_at is not null or w.until_at is not null))
+        group by g.reader_id, g.source_id, g.series_id, 4, 5
     ), gone as (
         delete from public.series_windows a
         where a.owner_id = p_owner and (p_grantee is null or a.user_id = p_grantee) and (p_source is null or a.source_id = p_source)
             and not exists (select from wanted w where w.user_id = a.user_id and w.series_id = a.series_id
                 and w.from_at = a.from_at and w.until_at = a.until_at)
     )
-    insert into public.series_windows as a (user_id, owner_id, source_id, series_id, from_at, until_at, expires_at)
-    select w.user_id, p_owner, w.source_id, w.series_id, w.from_at, w.until_at, w.expires_at from wanted w
-    on conflict (user_id, series_id, from_at, until_at) do update set expires_at = excluded.expires_at
-        where a.expires_at <> excluded.expires_at;
+    insert into public.series_windows as a (user_id, owner_id, source_id, series_id, from_at, until_at, expires_at, events_until)
+    select w.user_id, p_owner, w.source_id, w.series_id, w.from_at, w.until_at, w.expires_at, w.events_until from wanted w
+    on conflict (user_id, series_id, from_at, until_at) do update set expires_at = excluded.expires_at, events_until = excluded.events_until
+        where (a.expires_at, a.events_until) <> (excluded.expires_at, excluded.events_until);
 end
 $$;
 
@@ -597,11 +635,11 @@ CREATE FUNCTION public.source_added() RETURNS trigger
 begin
     perform public.lock_grants(new.user_id, alone => false);
     insert into public.source_access (user_id, owner_id, source_id, access, expires_at)
-    select g.grantee_id, new.user_id, new.source_id, g.access, max(g.ends_at)
+    select public.reader_id(g.grantee_id, g.client_id), new.user_id, new.source_id, g.access, max(g.ends_at)
     from public.grants g
     where g.user_id = new.user_id and g.state = 'accepted' and g.opens = 'everything' and g.ends_at > now()
         and g.from_at is null and g.until_at is null
-    group by g.grantee_id, g.access;
+    group by 1, g.access;
     return null;
 end
 $$;
@@ -715,6 +753,7 @@ CREATE TABLE public.access_log (
     count integer DEFAULT 1 NOT NULL,
     at timestamp with time zone DEFAULT now() NOT NULL,
     hour timestamp with time zone DEFAULT date_bin('01:00:00'::interval, now(), '2000-01-01 00:00:00+00'::timestamp with time zone) NOT NULL,
+    client_id uuid,
     CONSTRAINT access_log_verb_check CHECK ((verb = ANY (ARRAY['read'::text, 'write'::text, 'delete'::text, 'admin'::text])))
 );
 
@@ -774,6 +813,7 @@ CREATE TABLE public.grants (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     accepted_at timestamp with time zone,
     ended_at timestamp with time zone,
+    client_id uuid,
     CONSTRAINT grants_accepted_by_somebody CHECK (((state <> 'accepted'::text) OR ((grantee_id IS NOT NULL) AND (grantee_id <> user_id)))),
     CONSTRAINT grants_access_check CHECK (((access >= 1) AND (access <= 3))),
     CONSTRAINT grants_category_check CHECK (((char_length(category) >= 1) AND (char_length(category) <= 64))),
@@ -783,7 +823,7 @@ CREATE TABLE public.grants (
     CONSTRAINT grants_open_one_kind CHECK ((((category IS NOT NULL) = (opens = 'category'::text)) AND ((source_id IS NOT NULL) = (opens = ANY (ARRAY['source'::text, 'metric'::text]))) AND ((metric IS NOT NULL) = (opens = 'metric'::text)))),
     CONSTRAINT grants_opens_check CHECK ((opens = ANY (ARRAY['everything'::text, 'category'::text, 'source'::text, 'metric'::text]))),
     CONSTRAINT grants_state_check CHECK ((state = ANY (ARRAY['offered'::text, 'accepted'::text, 'declined'::text, 'revoked'::text]))),
-    CONSTRAINT grants_window CHECK ((((from_at IS NULL) AND (until_at IS NULL)) OR ((access = 1) AND (opens = ANY (ARRAY['everything'::text, 'source'::text])) AND (NOT (from_at IS DISTINCT FROM date_trunc('hour'::text, from_at, 'UTC'::text))) AND (NOT (until_at IS DISTINCT FROM date_trunc('hour'::text, until_at, 'UTC'::text))) AND ((from_at < until_at) IS NOT FALSE))))
+    CONSTRAINT grants_window CHECK ((((from_at IS NULL) AND (until_at IS NULL)) OR ((access = 1) AND (NOT (from_at IS DISTINCT FROM date_trunc('hour'::text, from_at, 'UTC'::text))) AND (NOT (until_at IS DISTINCT FROM date_trunc('hour'::text, until_at, 'UTC'::text))) AND ((from_at < until_at) IS NOT FALSE))))
 );
 
 ALTER TABLE ONLY public.grants FORCE ROW LEVEL SECURITY;
@@ -966,7 +1006,8 @@ CREATE TABLE public.series_windows (
     series_id integer NOT NULL,
     from_at timestamp with time zone NOT NULL,
     until_at timestamp with time zone NOT NULL,
-    expires_at timestamp with time zone NOT NULL
+    expires_at timestamp with time zone NOT NULL,
+    events_until timestamp with time zone DEFAULT 'infinity'::timestamp with time zone NOT NULL
 );
 
 ALTER TABLE ONLY public.series_windows FORCE ROW LEVEL SECURITY;
@@ -1082,9 +1123,11 @@ ALTER TABLE ONLY public.sources
 
 CREATE INDEX access_log_by_actor ON public.access_log USING btree (actor_id);
 
-CREATE UNIQUE INDEX access_log_looks ON public.access_log USING btree (user_id, actor_id, hour, source_id) NULLS NOT DISTINCT WHERE (verb = 'read'::text);
+CREATE UNIQUE INDEX access_log_looks_by_client ON public.access_log USING btree (user_id, actor_id, hour, source_id, client_id) NULLS NOT DISTINCT WHERE (verb = 'read'::text);
 
 CREATE INDEX events_by_time ON public.events USING btree (user_id, started_at, event_id);
+
+CREATE INDEX grants_by_client ON public.grants USING btree (client_id) WHERE (client_id IS NOT NULL);
 
 CREATE INDEX grants_by_grantee ON public.grants USING btree (grantee_id);
 
@@ -1174,25 +1217,25 @@ ALTER TABLE public.events ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY events_delete ON public.events FOR DELETE TO readings_app USING (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 2))))))));
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 2))))))));
 
 CREATE POLICY events_insert ON public.events FOR INSERT TO readings_app WITH CHECK (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 2))))))));
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 2))))))));
 
 CREATE POLICY events_select ON public.events FOR SELECT TO readings_app, readings_readonly USING (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 1))))))));
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 1))))))));
 
 CREATE POLICY events_update ON public.events FOR UPDATE TO readings_app USING (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 2)))))))) WITH CHECK (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 2)))))))) WITH CHECK (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 2))))))));
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 2))))))));
 
 CREATE POLICY events_window ON public.events FOR SELECT TO readings_guest USING (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (EXISTS ( SELECT
    FROM public.series_windows w
-  WHERE ((w.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.source_id = events.source_id) AND (events.started_at >= w.from_at) AND (events.ended_at <= w.until_at))))));
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.events_until > now()) AND (w.source_id = events.source_id) AND (events.started_at >= w.from_at) AND (events.ended_at <= w.until_at))))));
 
 ALTER TABLE public.grants ENABLE ROW LEVEL SECURITY;
 
@@ -1206,27 +1249,27 @@ ALTER TABLE public.metrics ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY metrics_delete ON public.metrics FOR DELETE TO readings_app USING (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
 
 CREATE POLICY metrics_insert ON public.metrics FOR INSERT TO readings_app WITH CHECK (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
 
 CREATE POLICY metrics_select ON public.metrics FOR SELECT TO readings_app, readings_readonly USING (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 1))))) OR (series_id = ANY (ARRAY( SELECT a.series_id
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 1))))) OR (series_id = ANY (ARRAY( SELECT a.series_id
    FROM public.series_access a
-  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.expires_at > now()))))))));
+  WHERE (a.expires_at > now())))))));
 
 CREATE POLICY metrics_update ON public.metrics FOR UPDATE TO readings_app USING (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3)))))))) WITH CHECK (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3)))))))) WITH CHECK (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
 
 CREATE POLICY metrics_window ON public.metrics FOR SELECT TO readings_guest USING (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (series_id = ANY (ARRAY( SELECT w.series_id
    FROM public.series_windows w
-  WHERE ((w.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now())))))));
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now())))))));
 
 CREATE POLICY own_rows ON public.access_log USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
@@ -1236,11 +1279,11 @@ CREATE POLICY own_rows ON public.departed_users USING ((user_id = ( SELECT publi
 
 CREATE POLICY own_rows ON public.public_looks USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
-CREATE POLICY own_rows ON public.series_access USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+CREATE POLICY own_rows ON public.series_access USING ((user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[]))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
-CREATE POLICY own_rows ON public.series_windows USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+CREATE POLICY own_rows ON public.series_windows USING ((user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[]))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
-CREATE POLICY own_rows ON public.source_access USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+CREATE POLICY own_rows ON public.source_access USING ((user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[]))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
 ALTER TABLE public.public_looks ENABLE ROW LEVEL SECURITY;
 
@@ -1250,39 +1293,39 @@ ALTER TABLE public.readings_day ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY readings_day_select ON public.readings_day FOR SELECT TO readings_app, readings_readonly USING ((series_id = ANY (ARRAY( SELECT a.series_id
    FROM public.series_access a
-  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.expires_at > now()))))));
+  WHERE (a.expires_at > now())))));
 
 CREATE POLICY readings_delete ON public.readings FOR DELETE TO readings_app USING ((series_id = ANY (ARRAY( SELECT a.series_id
    FROM public.series_access a
-  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.expires_at > now()) AND (a.access >= 2))))));
+  WHERE ((a.expires_at > now()) AND (a.access >= 2))))));
 
 ALTER TABLE public.readings_hour ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY readings_hour_select ON public.readings_hour FOR SELECT TO readings_app, readings_readonly USING ((series_id = ANY (ARRAY( SELECT a.series_id
    FROM public.series_access a
-  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.expires_at > now()))))));
+  WHERE (a.expires_at > now())))));
 
 CREATE POLICY readings_hour_window ON public.readings_hour FOR SELECT TO readings_guest USING ((EXISTS ( SELECT
    FROM public.series_windows w
-  WHERE ((w.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.series_id = readings_hour.series_id) AND (readings_hour.bucket >= w.from_at) AND (readings_hour.bucket < w.until_at)))));
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.series_id = readings_hour.series_id) AND (readings_hour.bucket >= w.from_at) AND (readings_hour.bucket < w.until_at)))));
 
 CREATE POLICY readings_insert ON public.readings FOR INSERT TO readings_app WITH CHECK ((series_id = ANY (ARRAY( SELECT a.series_id
    FROM public.series_access a
-  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.expires_at > now()) AND (a.access >= 2))))));
+  WHERE ((a.expires_at > now()) AND (a.access >= 2))))));
 
 CREATE POLICY readings_select ON public.readings FOR SELECT TO readings_app, readings_readonly USING ((series_id = ANY (ARRAY( SELECT a.series_id
    FROM public.series_access a
-  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.expires_at > now()))))));
+  WHERE (a.expires_at > now())))));
 
 CREATE POLICY readings_update ON public.readings FOR UPDATE TO readings_app USING ((series_id = ANY (ARRAY( SELECT a.series_id
    FROM public.series_access a
-  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.expires_at > now()) AND (a.access >= 2)))))) WITH CHECK ((series_id = ANY (ARRAY( SELECT a.series_id
+  WHERE ((a.expires_at > now()) AND (a.access >= 2)))))) WITH CHECK ((series_id = ANY (ARRAY( SELECT a.series_id
    FROM public.series_access a
-  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.expires_at > now()) AND (a.access >= 2))))));
+  WHERE ((a.expires_at > now()) AND (a.access >= 2))))));
 
 CREATE POLICY readings_window ON public.readings FOR SELECT TO readings_guest USING ((EXISTS ( SELECT
    FROM public.series_windows w
-  WHERE ((w.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.series_id = readings.series_id) AND (readings.at >= w.from_at) AND (readings.at < w.until_at)))));
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.series_id = readings.series_id) AND (readings.at >= w.from_at) AND (readings.at < w.until_at)))));
 
 ALTER TABLE public.series ENABLE ROW LEVEL SECURITY;
 
@@ -1290,17 +1333,17 @@ ALTER TABLE public.series_access ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY series_delete ON public.series FOR DELETE TO readings_app USING (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
 
 CREATE POLICY series_insert ON public.series FOR INSERT TO readings_app WITH CHECK (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
 
 CREATE POLICY series_select ON public.series FOR SELECT TO readings_app, readings_readonly USING (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 1))))) OR (series_id = ANY (ARRAY( SELECT a.series_id
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 1))))) OR (series_id = ANY (ARRAY( SELECT a.series_id
    FROM public.series_access a
-  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.expires_at > now()))))))));
+  WHERE (a.expires_at > now())))))));
 
 ALTER TABLE public.series_types ENABLE ROW LEVEL SECURITY;
 
@@ -1312,7 +1355,7 @@ CREATE POLICY series_types_update ON public.series_types FOR UPDATE USING ((( SE
 
 CREATE POLICY series_window ON public.series FOR SELECT TO readings_guest USING (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (series_id = ANY (ARRAY( SELECT w.series_id
    FROM public.series_windows w
-  WHERE ((w.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now())))))));
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now())))))));
 
 ALTER TABLE public.series_windows ENABLE ROW LEVEL SECURITY;
 
@@ -1326,17 +1369,17 @@ CREATE POLICY sources_insert ON public.sources FOR INSERT TO readings_app WITH C
 
 CREATE POLICY sources_select ON public.sources FOR SELECT TO readings_app, readings_readonly USING (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 0))))))));
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 0))))))));
 
 CREATE POLICY sources_update ON public.sources FOR UPDATE TO readings_app USING (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3)))))))) WITH CHECK (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3)))))))) WITH CHECK (((user_id = ( SELECT public.row_owner() AS row_owner)) AND ((( SELECT public.app_owner_id() AS app_owner_id) IS NULL) OR (source_id = ANY (ARRAY( SELECT a.source_id
    FROM public.source_access a
-  WHERE ((a.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
 
 CREATE POLICY sources_window ON public.sources FOR SELECT TO readings_guest USING (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (source_id = ANY (ARRAY( SELECT w.source_id
    FROM public.series_windows w
-  WHERE ((w.user_id = ( SELECT public.app_user_id() AS app_user_id)) AND (w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now())))))));
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now())))))));
 
 REVOKE USAGE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO readings_app;
@@ -1362,7 +1405,12 @@ GRANT ALL ON FUNCTION public.forget_grants() TO readings_app;
 
 REVOKE ALL ON FUNCTION public.give_owner_access() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.granted_series(p_owner uuid, p_source uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.grants_changed() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.grants_ended_now(p_owner uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.grants_ended_now(p_owner uuid) TO readings_app;
 
 REVOKE ALL ON FUNCTION public.look_at_public(p_owner uuid, p_source uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.look_at_public(p_owner uuid, p_source uuid) TO readings_app;
@@ -1445,6 +1493,8 @@ GRANT SELECT(created_at) ON TABLE public.grants TO readings_app;
 GRANT SELECT(accepted_at) ON TABLE public.grants TO readings_app;
 
 GRANT SELECT(ended_at) ON TABLE public.grants TO readings_app;
+
+GRANT SELECT(client_id) ON TABLE public.grants TO readings_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.inbox TO readings_app;
 GRANT SELECT ON TABLE public.inbox TO readings_backup;

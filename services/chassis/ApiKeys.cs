@@ -16,9 +16,15 @@ public sealed class ApiKeys(HttpClient identity, Uri introspection, TimeProvider
 {
     private const int MostRemembered = 10_000;
     private static readonly TimeSpan Fresh = TimeSpan.FromSeconds(1), Patience = TimeSpan.FromSeconds(5);
-    private readonly ConcurrentDictionary<string, (VerifiedToken? Token, DateTimeOffset At)> remembered = new();
+    private readonly ConcurrentDictionary<string, Asked> remembered = new();
 
-    public sealed record Introspection(bool Active, Guid? Sub, string? KeyId, string? Scope, DateTimeOffset? ExpiresAt);
+    private sealed class Asked(DateTimeOffset at, Lazy<Task<VerifiedToken?>> answer)
+    {
+        public DateTimeOffset At => at;
+        public Lazy<Task<VerifiedToken?>> Answer => answer;
+    }
+
+    public sealed record Introspection(bool Active, Guid? Sub, string? KeyId, string? Scope, DateTimeOffset? ExpiresAt, bool ActsAsItself = false);
 
     /// <summary>
     /// The key of a request in any of the four places where gadgets can put one: <c>Authorization: Bearer</c> or <c>Token</c>, the password of
@@ -50,27 +56,31 @@ public sealed class ApiKeys(HttpClient identity, Uri introspection, TimeProvider
     {
         if (!IsWellFormed(key)) return null;
         var name = Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(key)));
-        if (remembered.TryGetValue(name, out var known) && clock.GetUtcNow() - known.At < Fresh) return known.Token;
-        var at = clock.GetUtcNow();                          // before it is asked: a second from when it was true
-        var token = await AskAsync(key, ct);
-        if (remembered.Count >= MostRemembered) remembered.Clear();
-        remembered[name] = (token, at);
-        return token;
+        while (true)
+        {
+            // Of many who come with one key at a moment, one asks and all wait for what it is told. Its time is that of the question: a second from when it was true.
+            if (remembered.TryGetValue(name, out var known) && clock.GetUtcNow() - known.At < Fresh) return await known.Answer.Value.WaitAsync(ct);
+            if (remembered.Count >= MostRemembered) remembered.Clear();
+            Asked mine = null!;
+            mine = new(clock.GetUtcNow(), new(() => AskAsync(key, name, mine)));
+            if (known is null ? remembered.TryAdd(name, mine) : remembered.TryUpdate(name, mine, known)) return await mine.Answer.Value.WaitAsync(ct);
+        }
     }
 
-    private async Task<VerifiedToken?> AskAsync(string key, CancellationToken ct)
+    // Whoever asked may go away: the others go on waiting.
+    private async Task<VerifiedToken?> AskAsync(string key, string name, Asked asked)
     {
         try
         {
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
-            limit.CancelAfter(Patience);
+            using var limit = new CancellationTokenSource(Patience);
             using var answer = await identity.PostAsJsonAsync(introspection, new { ApiKey = key }, Json.Options, limit.Token);
             if (answer.StatusCode == HttpStatusCode.OK && await answer.Content.ReadFromJsonAsync<Introspection>(Json.Options, limit.Token) is { } said)
                 return said is { Active: true, Sub: { } person, Scope: { } scope }
-                    ? new VerifiedToken(person, $"api-key:{said.KeyId}", null, null, scope.Split(' ', StringSplitOptions.RemoveEmptyEntries), clock.GetUtcNow(), said.ExpiresAt ?? DateTimeOffset.MaxValue, "api-key")
+                    ? new VerifiedToken(person, $"api-key:{said.KeyId}", null, null, scope.Split(' ', StringSplitOptions.RemoveEmptyEntries), clock.GetUtcNow(), said.ExpiresAt ?? DateTimeOffset.MaxValue, "api-key") { ActsAsItself = said.ActsAsItself }
                     : null;
         }
-        catch (Exception e) when (!ct.IsCancellationRequested && e is HttpRequestException or OperationCanceledException or JsonException or Polly.ExecutionRejectedException) { }
+        catch (Exception e) when (e is HttpRequestException or OperationCanceledException or JsonException or Polly.ExecutionRejectedException) { }
+        remembered.TryRemove(KeyValuePair.Create(name, asked));
         // Nobody can say that the key is bad: the gadget tries again, and does not throw its key away.
         throw new ProblemException(503, "temporarily-unavailable", "Whose key this is cannot be asked at the moment. Try again.");
     }

@@ -29,8 +29,11 @@ public readonly record struct CurrentUser(VerifiedToken Token)
     /// <summary>The person signed in here: no key, no service that acts for somebody, no application of somebody else's.</summary>
     public bool IsSignedIn => Token is { LoginId: not null, ClientId: TokenVerifier.PeopleAudience };
 
-    /// <summary>An API key, or an application as itself: nobody has signed in, and nobody acts for somebody else.</summary>
-    public bool IsProgram => Token.LoginId is null && Actor is null;
+    /// <summary>An application, or an API key with an id of its own, that acts as itself. Not a key that acts as its person, which is no more than a key.</summary>
+    public bool IsProgram => Token is { LoginId: null, Actor: null } && (Token.ActsAsItself || Token.ClientId == Id.ToString());
+
+    /// <summary>The application that asks, for the person or as itself; null for our own programs and for keys.</summary>
+    public Guid? ClientId => Guid.TryParseExact(Token.ClientId, "D", out var client) ? client : null;
 
     public bool Has(string scope) => Token.Scopes.Contains(scope);
 

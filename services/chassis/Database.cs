@@ -14,19 +14,21 @@ public sealed class Database(NpgsqlDataSource source, OutboxSignal outbox)
 {
     private static readonly ConcurrentDictionary<Type, PropertyInfo[]> ArgumentProperties = new();
 
-    public Task<UserTransaction> BeginAsync(CurrentUser user, CancellationToken ct) => BeginAsync(user.Id, user.Owner, ct);
+    public Task<UserTransaction> BeginAsync(CurrentUser user, CancellationToken ct) => BeginAsync(user.Id, user.Owner, user.ClientId, ct);
 
     /// <summary>For consumers: the user of the event.</summary>
-    public Task<UserTransaction> BeginAsync(Guid userId, CancellationToken ct) => BeginAsync(userId, null, ct);
+    public Task<UserTransaction> BeginAsync(Guid userId, CancellationToken ct) => BeginAsync(userId, null, null, ct);
 
-    private async Task<UserTransaction> BeginAsync(Guid userId, Guid? owner, CancellationToken ct)
+    private async Task<UserTransaction> BeginAsync(Guid userId, Guid? owner, Guid? client, CancellationToken ct)
     {
         var db = await BeginUnownedAsync(ct);
         try
         {
             // Local to the transaction: a pooled connection can never carry it to another user.
-            if (owner is null) await db.ExecuteAsync("select set_config('app.user_id', @userId::text, true)", new { userId });
-            else await db.ExecuteAsync("select set_config('app.user_id', @userId::text, true), set_config('app.owner_id', @owner::text, true)", new { userId, owner });
+            if (owner is null && client is null) await db.ExecuteAsync("select set_config('app.user_id', @userId::text, true)", new { userId });
+            else await db.ExecuteAsync(
+                "select set_config('app.user_id', @userId::text, true), set_config('app.owner_id', @owner, true), set_config('app.client_id', @client, true)",
+                new { userId, owner = owner.ToString(), client = client.ToString() });
             return db;
         }
         catch
@@ -90,14 +92,17 @@ public sealed class UserBatch : IAsyncDisposable
         this.outbox = outbox;
         batch = source.CreateBatch();
         // A batch without a transaction is one implicit transaction, and so is the setting's life.
-        var person = new NpgsqlParameter<string> { TypedValue = user.Id.ToString() };
-        if (user.Owner is not { } owner) Add("select set_config('app.user_id', $1, true)", person);
-        else Add("select set_config('app.user_id', $1, true), set_config('app.owner_id', $2, true)", person, new NpgsqlParameter<string> { TypedValue = owner.ToString() });
+        if (user is { Owner: null, ClientId: null }) Add("select set_config('app.user_id', $1, true)", Text(user.Id));
+        else Add("select set_config('app.user_id', $1, true), set_config('app.owner_id', $2, true), set_config('app.client_id', $3, true)",
+            Text(user.Id), Text(user.Owner), Text(user.ClientId));
         if (user.Role is null) return;
         Add("select set_config('role', $1, true)", new NpgsqlParameter<string> { TypedValue = user.Role });
         // A prepared statement is planned for one role: another role has its own, so that neither makes the other plan again.
         mark = $"\n-- as {user.Role}";
         settings++;
+
+        // Empty is as good as not set.
+        static NpgsqlParameter Text(Guid? id) => new NpgsqlParameter<string> { TypedValue = id.ToString()! };
     }
 
     public UserBatch Add(string sql, object? args) => Add(sql, args is null ? [] : [.. Database.Parameters(args)]);

@@ -14,6 +14,9 @@ public sealed record VerifiedToken(
     /// <summary>What the person may do beyond their own rows: administrator, moderator.</summary>
     public string[] Roles { get; init; } = [];
 
+    /// <summary>Of an API key: the subject is an id of its own, and no person.</summary>
+    public bool ActsAsItself { get; init; }
+
     internal Guid PersonMark { get; } = Revocations.Mark("person", Subject);
     internal Guid LoginMark { get; } = Guid.TryParse(LoginId, out var login) ? Revocations.Mark("login", login) : default;
 }

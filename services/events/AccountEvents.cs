@@ -18,6 +18,16 @@ public sealed record AccountDeleted(Guid UserId, DateTimeOffset DeletedAt) : IEv
     public string Subject => UserId.ToString();
 }
 
+/// <summary>Somebody has taken their account back: what was shared from it since may be somebody else's doing. Exchange <c>identity.events</c>.</summary>
+/// <param name="UserId">Whose account.</param>
+/// <param name="Since">From when on somebody else may have held it.</param>
+/// <param name="RecoveredAt">When it was taken back, and all its logins ended.</param>
+public sealed record AccountRecovered(Guid UserId, DateTimeOffset Since, DateTimeOffset RecoveredAt) : IEvent
+{
+    public static string Type => "account.recovered.v1";
+    public string Subject => UserId.ToString();
+}
+
 /// <summary>A service has nothing of a person any more. Exchange <c>&lt;service&gt;.events</c>.</summary>
 /// <param name="UserId">The person that was forgotten.</param>
 /// <param name="Service">Which service has forgotten: readings or sync.</param>

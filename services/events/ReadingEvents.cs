@@ -71,8 +71,9 @@ public sealed record SourceDeleted(Guid UserId, Guid SourceId) : IEvent
 /// <param name="Opens">What it opens: <c>everything</c>, <c>category</c>, <c>source</c> or <c>metric</c>.</param>
 /// <param name="Access">What they may do: <c>read</c>, <c>write</c> or <c>admin</c>.</param>
 /// <param name="EndsAt">When it ends by itself; null when it does not.</param>
+/// <param name="ClientId">The application through which alone it is open; null for any program. The same as <paramref name="GranteeId"/> for an application itself, whomever it acts for.</param>
 public sealed record GrantAccepted(
-    Guid UserId, Guid GrantId, Guid GranteeId, string Opens, string Access, DateTimeOffset? EndsAt) : IEvent
+    Guid UserId, Guid GrantId, Guid GranteeId, string Opens, string Access, DateTimeOffset? EndsAt, Guid? ClientId) : IEvent
 {
     public static string Type => "grant.accepted.v1";
     public string Subject => GrantId.ToString();
@@ -83,7 +84,8 @@ public sealed record GrantAccepted(
 /// <param name="GrantId">The grant.</param>
 /// <param name="GranteeId">To whom.</param>
 /// <param name="EndedBy">Who ended it: its owner, who granted it on, or the grantee.</param>
-public sealed record GrantRevoked(Guid UserId, Guid GrantId, Guid GranteeId, Guid EndedBy) : IEvent
+/// <param name="ClientId">The application through which alone it was open; null for any program.</param>
+public sealed record GrantRevoked(Guid UserId, Guid GrantId, Guid GranteeId, Guid EndedBy, Guid? ClientId) : IEvent
 {
     public static string Type => "grant.revoked.v1";
     public string Subject => GrantId.ToString();

@@ -1,5 +1,15 @@
 namespace OpenReadings.Events;
 
+/// <summary>Somebody takes everything away that is kept of them. Exchange <c>sync.events</c>.</summary>
+/// <param name="UserId">Whose archive.</param>
+/// <param name="LoginId">The login that takes it.</param>
+/// <param name="TakenAt">When it began.</param>
+public sealed record ArchiveTaken(Guid UserId, Guid LoginId, DateTimeOffset TakenAt) : IEvent
+{
+    public static string Type => "archive.taken.v1";
+    public string Subject => UserId.ToString();
+}
+
 /// <summary>An import reached its end. Exchange <c>sync.events</c>.</summary>
 /// <param name="UserId">Who imported.</param>
 /// <param name="ImportId">The import.</param>

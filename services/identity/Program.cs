@@ -22,7 +22,7 @@ using OpenReadings.Identity.Tokens;
 
 var builder = WebApplication.CreateBuilder(args).AddChassis("identity",
     new Subscription("identity.erased-readings", "readings.events").On<AccountErased, NoteErased>(),
-    new Subscription("identity.erased-sync", "sync.events").On<AccountErased, NoteErased>());
+    new Subscription("identity.erased-sync", "sync.events").On<AccountErased, NoteErased>().On<ArchiveTaken, NoteArchive>());
 // It writes down whole answers of providers, with the codes in them.
 builder.Logging.AddFilter("OpenReadings.Identity.External.ProviderHandler", LogLevel.Information);
 builder.Services.AddValidation();
@@ -102,6 +102,7 @@ ShowRevocations.Map(services);
 // Who somebody is, is changed by them alone: a key opens readings, and none of this.
 var people = app.MapGroup("/identity/v1").RequireAuthorization().RequireLogin().WithTags("identity");
 SignOut.Map(people);
+ProveAgain.Map(people);
 ListLogins.Map(people);
 EndLogins.Map(people);
 ShowMe.Map(people);

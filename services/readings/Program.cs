@@ -4,7 +4,7 @@ using OpenReadings.Readings;
 
 var builder = WebApplication.CreateBuilder(args).AddChassis("readings",
     new Subscription("readings.series-types", "catalog.events").On<SeriesTypeDefined, LearnSeriesTypes>(),
-    new Subscription("readings.departures", "identity.events").On<AccountDeleted, ForgetAccount>());
+    new Subscription("readings.departures", "identity.events").On<AccountDeleted, ForgetAccount>().On<AccountRecovered, EndGrantsSince>());
 builder.Services.AddValidation();      // here, not in the chassis: the generator sees only the project that calls it
 builder.Services.AddSingleton<KnownSources>();
 builder.Services.AddSingleton<BodyMemory>();

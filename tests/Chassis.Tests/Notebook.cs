@@ -52,8 +52,16 @@ public sealed class Notebook : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         Identity = await TestIdentity.StartAsync();
-        Database = await TestDatabase.CreateAsync("notebook");
-        await using var connection = new NpgsqlConnection(Database.Migrator);
+        Database = await NewDatabaseAsync();
+        Broker = await TestBroker.CreateVhostAsync();
+        App = await StartAsync(Database, Broker, Identity, Counting);
+        Http = new HttpClient { BaseAddress = new Uri(App.Urls.First()) };
+    }
+
+    public static async Task<TestDatabase> NewDatabaseAsync()
+    {
+        var database = await TestDatabase.CreateAsync("notebook");
+        await using var connection = new NpgsqlConnection(database.Migrator);
         await connection.ExecuteAsync(
             """
             create table notes (user_id uuid not null default app_user_id(), note_id uuid, text text, primary key (user_id, note_id));
@@ -61,9 +69,7 @@ public sealed class Notebook : IAsyncLifetime
             create table note_counts (user_id uuid primary key default app_user_id(), n int not null);
             call own_rows('note_counts');
             """);
-        Broker = await TestBroker.CreateVhostAsync();
-        App = await StartAsync(Database, Broker, Identity, Counting);
-        Http = new HttpClient { BaseAddress = new Uri(App.Urls.First()) };
+        return database;
     }
 
     public static Subscription NewSubscription() =>

@@ -64,11 +64,16 @@ public sealed class ApiKeyTests(IdentityService service)
         Assert.NotEqual(old.GetProperty("key").GetString(), rotated.GetProperty("key").GetString());
         Assert.True((await IntrospectAsync(old.GetProperty("key").GetString()!)).Active);
         Assert.True((await IntrospectAsync(rotated.GetProperty("key").GetString()!)).Active);
-        await RotatedAsync(ada, id, 86_400);
+        var second = await RotatedAsync(ada, id, 86_400);
+        // What takes its place a second time is good for as long as it was made for, and not for the overlap.
+        Assert.Equal(JsonValueKind.Null, second.GetProperty("expires_at").ValueKind);
         var end = (await ListAsync(ada)).Single(key => key.GetProperty("key_id").GetString() == id).GetProperty("expires_at").GetDateTimeOffset();
         Assert.InRange(end, DateTimeOffset.UtcNow.AddMinutes(58), DateTimeOffset.UtcNow.AddMinutes(61));
         await RotatedAsync(ada, rotated.GetProperty("key_id").GetString()!, 0);
         Assert.False((await IntrospectAsync(rotated.GetProperty("key").GetString()!)).Active);
+        var until = new DateTimeOffset(DateTime.UtcNow.Date.AddYears(1), TimeSpan.Zero);
+        var limited = (await MadeAsync(ada, new { name = "b", scopes = new[] { "readings:read" }, expires_at = until })).GetProperty("key_id").GetString()!;
+        for (var times = 0; times < 3; times++) Assert.Equal(until, (await RotatedAsync(ada, limited, 3600)).GetProperty("expires_at").GetDateTimeOffset());
         foreach (var overlap in new[] { -1, 2_592_001 })
             await ada.Http.PostAsJsonAsync($"/identity/v1/me/api-keys/{id}/rotate", new { overlap_seconds = overlap }, Ct).RefusedAsync(BadRequest, "validation-failed");
     }
@@ -108,6 +113,7 @@ public sealed class ApiKeyTests(IdentityService service)
         var made = await MadeAsync(ada, new { name = "Scale", scopes = new[] { "readings:write" }, acts_as_itself = true });
         var ownId = made.GetProperty("own_id").GetGuid();
         Assert.NotEqual(ada.AccountId, ownId);
+        Assert.True((await IntrospectAsync(made.GetProperty("key").GetString()!)).ActsAsItself);
         Assert.Equal((true, ownId), ((await IntrospectAsync(made.GetProperty("key").GetString()!)).Active, (await IntrospectAsync(made.GetProperty("key").GetString()!)).Sub));
         using var rotated = await ada.Http.PostAsJsonAsync($"/identity/v1/me/api-keys/{made.GetProperty("key_id").GetString()}/rotate", new { overlap_seconds = 60 }, Ct);
         var next = await rotated.JsonAsync();

@@ -121,7 +121,7 @@ public sealed class IsolationTests(IdentityService service)
                 "GET /identity/providers/{provider}/callback", "GET /identity/sign-in", "GET /identity/v1/authorize", "POST /identity/connections", "POST /identity/device", "POST /identity/mail",
                 "POST /identity/passkeys", "POST /identity/passkeys/options", "POST /identity/provider-proof",
                 "POST /identity/sign-in", "POST /identity/v1/accounts", "POST /identity/v1/authorize", "POST /identity/v1/email-changes/confirm", "POST /identity/v1/email-changes/undo",
-                "POST /identity/v1/email-verifications", "POST /identity/v1/logins", "POST /identity/v1/logins/refresh", "POST /identity/v1/me/email", "POST /identity/v1/me/pairings", "POST /identity/v1/me/passkeys/options",
+                "POST /identity/v1/email-verifications", "POST /identity/v1/logins", "POST /identity/v1/logins/current/proof", "POST /identity/v1/logins/refresh", "POST /identity/v1/me/email", "POST /identity/v1/me/pairings", "POST /identity/v1/me/passkeys/options",
                 "POST /identity/v1/me/recovery-codes", "POST /identity/v1/me/totp/confirm", "POST /identity/v1/passkey-logins", "POST /identity/v1/passkey-logins/options", "POST /identity/v1/password-resets",
                 "POST /identity/v1/password-resets/confirm", "PUT /identity/v1/me/password",
             ], limited);

@@ -59,6 +59,18 @@ public sealed class ArchiveTests(RunningPlatform platform)
     }
 
     [Fact]
+    public async Task That_it_was_taken_stands_in_the_persons_audit_with_the_login_that_took_it()
+    {
+        var ada = await platform.SignUpAsync();
+        await TakeAsync(ada, about: false);
+        JsonElement[] entries = [];
+        await PersonTests.UntilAsync(async () => (entries = [.. (await ada.Http.GetFromJsonAsync<JsonElement>("/identity/v1/me/audit", Ct)).GetProperty("entries").EnumerateArray()]).Length == 2);
+        var login = (await ada.Http.GetFromJsonAsync<JsonElement>("/identity/v1/me/logins", Ct)).GetProperty("logins")[0].GetProperty("login_id").GetGuid();
+        var taken = entries.Single(entry => entry.GetProperty("action").GetString() == "archive-taken");
+        Assert.Equal(login, taken.GetProperty("login_id").GetGuid());
+    }
+
+    [Fact]
     public async Task Neither_a_key_nor_a_stranger_takes_it_and_what_a_key_brings_back_leaves_the_account_alone()
     {
         var ada = await platform.SignUpAsync();

@@ -101,6 +101,13 @@ public sealed class ReadingsService() : ServiceUnderTest<Program>("readings")
     /// <summary>Somebody new.</summary>
     public Person NewPerson() => new(this, Guid.NewGuid());
 
+    /// <summary>An application as itself, with a token of its own credentials.</summary>
+    public Person NewApplication()
+    {
+        var id = Guid.NewGuid();
+        return new(this, id, id);
+    }
+
     /// <summary>The truth of the database, past row-level security.</summary>
     public async Task<IReadOnlyList<T>> TruthAsync<T>(string sql, object? args = null)
     {
@@ -109,11 +116,23 @@ public sealed class ReadingsService() : ServiceUnderTest<Program>("readings")
     }
 }
 
-/// <summary>Somebody who is signed in, and what they do.</summary>
-public sealed class Person(ReadingsService service, Guid id)
+/// <summary>Somebody who is signed in, here or through an application, and what they do.</summary>
+public sealed class Person(ReadingsService service, Guid id, Guid? client = null)
 {
     public Guid Id => id;
-    public HttpClient Http { get; } = service.SignedInAs(id);
+    public Guid? Client => client;
+    public HttpClient Http { get; } = service.WithToken(TokenOf(service, id, client));
+
+    /// <summary>The same person, and an application that acts for them.</summary>
+    public Person Through(Person application) => new(service, id, application.Id);
+
+    private static string TokenOf(ReadingsService service, Guid id, Guid? client)
+    {
+        var claims = TestIdentity.Claims(id);
+        if (client is { } application) claims["client_id"] = application.ToString();
+        if (client == id) claims.Remove("sid");                  // its own credentials: nobody has signed in
+        return service.Identity.Sign(service.Identity.Header(), claims);
+    }
 
     public const string Cuff =
         """

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Npgsql;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Audit;
+using OpenReadings.Identity.Factors;
 using OpenReadings.Identity.Logins;
 using OpenReadings.Identity.Mail;
 using OpenReadings.Identity.Passwords;
@@ -20,7 +21,7 @@ public static class ChangeEmail
     public sealed record Confirmation(string? Token);
 
     public static void MapMine(IEndpointRouteBuilder routes) => routes.MapPost("/me/email", AskAsync).RequireRateLimiting(RateLimits.Sensitive)
-        .WithName("ChangeEmail").WithSummary("Mails a link to a new address; your address changes when it is opened. Five a day. Asks for the password.")
+        .WithName("ChangeEmail").WithSummary("Mails a link to a new address; your address changes when it is opened. Five a day. Asks for the password, and takes a recent proof.")
         .WithExample(request: """{"new_email": "ada@example.net", "password": "Correct horse 7"}""");
 
     public static void Map(IEndpointRouteBuilder routes)
@@ -29,25 +30,21 @@ public static class ChangeEmail
                 await ConfirmAsync(wanted.Token, database, http, ct) is { } problem ? problem : TypedResults.NoContent())
             .WithName("ConfirmEmailChange").WithSummary("Changes the address of an account with the token that was mailed to the new one: good for a day and once.")
             .WithExample(request: """{"token": "om_7Jm0nU3f…"}""");
-        routes.MapPost("/email-changes/undo", async Task<Results<NoContent, ProblemHttpResult>> (Confirmation wanted, Database database, PasswordHasher passwords, HttpContext http, CancellationToken ct) =>
-                await UndoAsync(wanted.Token, database, passwords, http, ct) is { } problem ? problem : TypedResults.NoContent())
-            .WithName("UndoEmailChange").WithSummary("Brings an address back with the token that was mailed to it, for seven days, and takes away authenticator, passkeys and accounts elsewhere that were added since. Ends all logins, and mails a link for a new password: the old one is good no more.")
+        routes.MapPost("/email-changes/undo", async Task<Results<NoContent, ProblemHttpResult>> (Confirmation wanted, Database database, PasswordHasher passwords, TimeProvider clock, HttpContext http, CancellationToken ct) =>
+                await UndoAsync(wanted.Token, database, passwords, clock, http, ct) is { } problem ? problem : TypedResults.NoContent())
+            .WithName("UndoEmailChange").WithSummary("Brings an address back with the token that was mailed to it, for seven days, and takes away what was added since: authenticator, passkeys, accounts elsewhere, applications, what was shared. Ends all logins, API keys and consents, and mails a link for a new password: the old one is good no more.")
             .WithExample(request: """{"token": "om_7Jm0nU3f…"}""");
     }
 
     private static async Task<Results<Accepted, ProblemHttpResult>> AskAsync(
-        Request wanted, CurrentUser user, Database database, PasswordHasher passwords, SignInBudget budget, HttpContext http, CancellationToken ct)
+        Request wanted, CurrentUser user, Database database, PasswordAgain password, HttpContext http, CancellationToken ct)
     {
         if (!EmailAddress.TryParse(wanted.NewEmail, out var email))
             return Problems.Of(400, "validation-failed", "Some fields are not valid.", new ProblemItem("/new_email", "invalid-email", "The address is missing or malformed."));
-        if (await StoredPassword.OfAsync(user, database, ct) is not { Hash: var hash }) return Account.Gone();
-        var (account, place) = (user.Id.ToString(), RateLimits.NetworkOf(http));
-        if (budget.Take(account, place, isFamiliar: true) is { } wait) return SignInBudget.Refuse(http, wait);
-        if (!await passwords.IsRightAsync(hash, wanted.Password, ct)) return Account.WrongPassword();
-        budget.Forgive(account, place, isFamiliar: true);
+        if (await password.RefuseAsync(user, wanted.Password, http, ct) is { } refused) return refused;
 
         await using var db = await database.BeginAsync(user, ct);
-        await db.ExecuteAsync("select from accounts for update");
+        if (await db.RefuseWithoutRecentProofAsync(user, http) is { } old) return old;
         if (await db.ScalarAsync<int>("select count(*)::int from audit where action = @EmailChangeAsked and at > now() - interval '1 day'", new { Entry.EmailChangeAsked }) >= 5)
             return Problems.Of(429, "too-many-mails", "There are five a day.");
         // Whether somebody else has that address is not said here: they would hear of it when they open the link.
@@ -78,7 +75,7 @@ public static class ChangeEmail
         return null;
     }
 
-    public static async Task<ProblemHttpResult?> UndoAsync(string? token, Database database, PasswordHasher passwords, HttpContext http, CancellationToken ct)
+    public static async Task<ProblemHttpResult?> UndoAsync(string? token, Database database, PasswordHasher passwords, TimeProvider clock, HttpContext http, CancellationToken ct)
     {
         if (await MailToken.FindAsync(database, token, ct, "undo") is not { } found) return MailToken.Refused();
         var nobodys = await passwords.HashAsync(Convert.ToHexString(RandomNumberGenerator.GetBytes(32)), ct);
@@ -97,14 +94,13 @@ public static class ChangeEmail
         // Links that went to the address that somebody put there, and those who are signed in by it.
         await MailToken.TakeBackAsync(db, "verify", "reset", "change");
         // Later changes are undone with this one. Not those before: whoever made two must not take the first one's way back with the second's.
-        const string Since = ">= (select created_at from mail_tokens where token_hash = @hash)", Later = $"created_at {Since}";
+        const string Later = "created_at >= (select created_at from mail_tokens where token_hash = @hash)";
         await db.ExecuteAsync($"delete from mail_outbox where kind in (@Changed, @FactorAdded) and {Later}", new { Letters.Changed, Letters.FactorAdded, hash });
         await db.ExecuteAsync($"update mail_tokens set used_at = now() where purpose = 'undo' and used_at is null and {Later}", new { hash });
-        foreach (var table in new[] { "passkeys", "external_identities" }) await db.ExecuteAsync($"delete from {table} where {Later}", new { hash });
-        if (await db.ExecuteAsync($"delete from totp where confirmed_at {Since}", new { hash }) > 0) await db.ExecuteAsync("delete from recovery_codes");
         await db.ExecuteAsync("update passwords set hash = @nobodys, is_chosen = false, changed_at = now()", new { nobodys });
-        await db.ExecuteAsync("update logins set ended_at = now(), ended_because = 'revoked' where ended_at is null");
-        await db.NoteAsync(http, Entry.EmailChangeUndone, null);
+        var ended = await ShutOut.EverybodyAsync(db, "revoked");
+        await ShutOut.AddedSinceAsync(db, found.UserId, await db.ScalarAsync<DateTimeOffset>("select created_at from mail_tokens where token_hash = @hash", new { hash }), clock.GetUtcNow());
+        await db.NoteAsync(http, Entry.EmailChangeUndone, null, new { ended = ended.Logins, apiKeys = ended.ApiKeys, ended.Consents });
         await db.MailAsync(Letters.Reset, email.Text);
         await db.CommitAsync();
         return null;

@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Mvc;
 using OpenReadings.Chassis;
 using OpenReadings.Events;
 using OpenReadings.Identity.External;
-using OpenReadings.Identity.Logins;
+using OpenReadings.Identity.Factors;
 using OpenReadings.Identity.Passwords;
 
 namespace OpenReadings.Identity.Accounts;
@@ -21,14 +21,10 @@ public static class DeleteAccount
         .WithExample(request: """{"password": "Correct horse 7"}""");
 
     private static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(
-        [FromBody] Request request, CurrentUser user, HttpContext http, Database database, PasswordHasher passwords,
-        SignInBudget budget, ProviderTokens providers, TimeProvider clock, CancellationToken ct)
+        [FromBody] Request request, CurrentUser user, HttpContext http, Database database, PasswordAgain password, ProviderTokens providers, TimeProvider clock,
+        CancellationToken ct)
     {
-        if (await StoredPassword.OfAsync(user, database, ct) is not { Hash: var hash }) return Account.Gone();
-        var (account, place) = (user.Id.ToString(), RateLimits.NetworkOf(http));
-        if (budget.Take(account, place, isFamiliar: true) is { } wait) return SignInBudget.Refuse(http, wait);
-        if (!await passwords.IsRightAsync(hash, request.Password, ct)) return Account.WrongPassword();
-        budget.Forgive(account, place, isFamiliar: true);
+        if (await password.RefuseAsync(user, request.Password, http, ct) is { } refused) return refused;
 
         await using var db = await database.BeginAsync(user, ct);
         // A key or application that is just being made is waited for here, and is forgotten too.

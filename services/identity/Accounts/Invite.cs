@@ -14,6 +14,8 @@ public static class Invite
     public sealed record Invitation(Guid InvitationId, string Email, DateTimeOffset CreatedAt, DateTimeOffset ExpiresAt, DateTimeOffset? AcceptedAt, DateTimeOffset? RevokedAt);
     public sealed record Response(IReadOnlyList<Invitation> Invitations);
 
+    private sealed record Inviter(string? Name, string? Email);
+
     private const string Example =
         """
         {"invitation_id": "01a1fabf-c5d8-7a3e-a22a-8c90e9a54227", "email": "bob@example.org", "created_at": "2026-11-27T09:00:00Z", "expires_at": "2026-12-04T09:00:00Z",
@@ -36,12 +38,13 @@ public static class Invite
             return Problems.Of(400, "validation-failed", "Some fields are not valid.", new ProblemItem("/email", "invalid-email", "The address is missing or malformed."));
         var id = Guid.CreateVersion7();
         await using var db = await database.BeginAsync(user, ct);
-        var name = await db.FindAsync<string>("select coalesce(name, email) from accounts for update");
+        // The address only where it is known to be theirs: it could be anybody's, or a text.
+        var inviter = (await db.FindAsync<Inviter>("select name, case when email_verified_at is not null then email end as email from accounts for update"))!;
         if (await db.ScalarAsync<int>("select count(*)::int from invitations where created_at > now() - interval '1 day'") >= MostADay)
             return Problems.Of(429, "too-many-invitations", $"There are {MostADay} a day.");
         var made = await db.FindAsync<Invitation>(
             "insert into invitations (invitation_id, email) values (@id, @Text) returning invitation_id, email, created_at, expires_at, accepted_at, revoked_at", new { id, email.Text });
-        await db.MailAsync(Letters.Invitation, email.Text, new { from = name, invitationId = id });
+        await db.MailAsync(Letters.Invitation, email.Text, new { from = ProfileRules.InMail(inviter.Name) ?? inviter.Email, invitationId = id });
         await db.NoteAsync(http, Entry.Invited, Entry.LoginOf(user), new { invitationId = id });
         await db.CommitAsync();
         return TypedResults.Created($"/identity/v1/me/invitations/{id}", made);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using OpenReadings.Chassis;
 
@@ -16,6 +17,25 @@ public static class ProfileRules
             yield return new("/name", "name-too-long", $"The name has more than {LongestName} characters.");
         if (name.EnumerateRunes().Any(Rune.IsControl))
             yield return new("/name", "invalid-name", "The name has control characters.");
+    }
+
+    /// <summary>
+    /// A name as it may stand in a mail to somebody else: letters, digits, and what stands between them in names. Nothing in it is a link, or a text
+    /// to fall for. Null where nothing is left.
+    /// </summary>
+    public static string? InMail(string? name)
+    {
+        var kept = new StringBuilder();
+        foreach (var rune in (name ?? "").EnumerateRunes())
+        {
+            var isInName = Rune.IsLetterOrDigit(rune) || Rune.GetUnicodeCategory(rune) is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark;
+            // After a dot there is a space, or mail programs make a link of it.
+            if (isInName && kept.Length > 0 && kept[^1] == '.') kept.Append(' ');
+            if (isInName || rune.Value is '-' or '.' or '\'') kept.Append(rune);
+            else if (Rune.IsWhiteSpace(rune) && kept.Length > 0 && kept[^1] != ' ') kept.Append(' ');
+        }
+        var text = string.Concat(kept.ToString().EnumerateRunes().Take(LongestName)).Trim();
+        return text.EnumerateRunes().Any(Rune.IsLetterOrDigit) ? text : null;
     }
 
     public static IEnumerable<ProblemItem> BrokenByTimeZone(string? timeZone)

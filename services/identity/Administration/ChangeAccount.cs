@@ -1,5 +1,7 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
+using OpenReadings.Identity.Audit;
+using OpenReadings.Identity.Logins;
 
 namespace OpenReadings.Identity.Administration;
 
@@ -27,7 +29,7 @@ public static class ChangeAccount
             .WithName("EnableAccount").WithSummary("For administrators: an account may sign in again, and its keys are good again.").WithExample(request: """{"reason": "Cleared up."}""");
         routes.MapPut("/accounts/{accountId:guid}/roles/{role}", (Guid accountId, string role, CurrentUser user, Database database, HttpContext http, CancellationToken ct) =>
                 ChangeAsync(accountId, "give-role", role, null, user, database, http, ct))
-            .WithName("GiveRole").WithSummary("For administrators: gives a role, administrator or moderator. It is in access tokens from the next one on.");
+            .WithName("GiveRole").WithSummary("For administrators: gives a role, administrator or moderator. It is in access tokens from the next one on. Takes a recent proof.");
         routes.MapDelete("/accounts/{accountId:guid}/roles/{role}", (Guid accountId, string role, CurrentUser user, Database database, HttpContext http, CancellationToken ct) =>
                 ChangeAsync(accountId, "take-role", role, null, user, database, http, ct))
             .WithName("TakeRole").WithSummary("For administrators: takes a role; tokens that name it are refused within a second.");
@@ -40,6 +42,7 @@ public static class ChangeAccount
         if (reason is not null && (reason.Length > LongestReason || reason.Any(char.IsControl)))
             return Problems.Of(400, "validation-failed", "Some fields are not valid.", new ProblemItem("/reason", "invalid-reason", $"The reason has at most {LongestReason} characters, none of them a control character."));
         await using var db = await database.BeginAsync(user, ct);
+        if (wanted == "give-role" && !await db.HasRecentProofAsync(Entry.LoginOf(user))) return RecentProof.Refused(http);
         var outcome = await db.ScalarAsync<string>("select administer(@accountId, @wanted, @role, @reason, @address::cidr, @entry)",
             new { accountId, wanted, role, reason, address = RateLimits.NetworkOf(http).ToString(), entry = Guid.CreateVersion7() });
         await db.CommitAsync();

@@ -15,7 +15,7 @@ public static class IntrospectKey
     public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/api-keys/introspect", HandleAsync)
         .WithName("IntrospectApiKey").WithSummary("Whose a key is and what it opens; active is false for one that is unknown, expired or ended.")
         .WithExample(request: """{"api_key": "or_live_k3J9x0QmZ2aB_…"}""",
-            response: """{"active": true, "sub": "01a1fabf-c5d8-7a3e-a22a-8c90e9a54227", "key_id": "k3J9x0QmZ2aB", "scope": "readings:write", "expires_at": null}""");
+            response: """{"active": true, "sub": "01a1fabf-c5d8-7a3e-a22a-8c90e9a54227", "key_id": "k3J9x0QmZ2aB", "scope": "readings:write", "expires_at": null, "acts_as_itself": false}""");
 
     private static async Task<Chassis.ApiKeys.Introspection> HandleAsync(Request request, Database database, HttpResponse response, CancellationToken ct)
     {
@@ -32,6 +32,6 @@ public static class IntrospectKey
             "update api_keys set last_used_at = now() where key_id = @KeyId and (last_used_at is null or last_used_at < now() - interval '1 minute')", new { found.KeyId });
         var ownId = await db.ScalarAsync<Guid?>("select own_id from api_keys where key_id = @KeyId", new { found.KeyId });
         await db.CommitAsync();
-        return new(true, ownId ?? found.UserId, found.KeyId, found.Scope, found.ExpiresAt);
+        return new(true, ownId ?? found.UserId, found.KeyId, found.Scope, found.ExpiresAt, ownId is not null);
     }
 }

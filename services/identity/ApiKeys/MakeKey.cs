@@ -1,6 +1,8 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Audit;
+using OpenReadings.Identity.Logins;
+using OpenReadings.Identity.Mail;
 
 namespace OpenReadings.Identity.ApiKeys;
 
@@ -26,10 +28,10 @@ public static class MakeKey
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapPost("/me/api-keys", MakeAsync)
-            .WithName("MakeApiKey").WithSummary("A key for a gadget or a script, shown once. Send it as Bearer, as Token, as the password of Basic, or in X-API-Key.")
+            .WithName("MakeApiKey").WithSummary("A key for a gadget or a script, shown once. Send it as Bearer, as Token, as the password of Basic, or in X-API-Key. Takes a recent proof.")
             .WithExample(request: """{"name": "Bathroom scale", "scopes": ["readings:write"]}""", response: Example);
         routes.MapPost("/me/api-keys/{keyId}/rotate", RotateAsync)
-            .WithName("RotateApiKey").WithSummary("A new key in place of one that stays good for a day, or as long as is said (at most 30 days).")
+            .WithName("RotateApiKey").WithSummary("A new key in place of one that stays good for a day, or as long as is said (at most 30 days). Takes a recent proof.")
             .WithExample(request: """{"overlap_seconds": 3600}""", response: Example);
     }
 
@@ -45,8 +47,10 @@ public static class MakeKey
         if (broken.Length > 0) return Problems.Of(400, "validation-failed", "Some fields are not valid.", broken);
 
         await using var db = await database.BeginAsync(user, ct);
+        if (await db.RefuseWithoutRecentProofAsync(user, http) is { } refused) return refused;
         var made = await InsertAsync(db, config, wanted.Name!, string.Join(' ', wanted.Scopes!.Distinct()), wanted.ExpiresAt, wanted.ActsAsItself ? Guid.CreateVersion7() : null);
         if (made is null) return TooMany();
+        await db.MailOfAccessAsync("An API key");
         await db.NoteAsync(http, Entry.ApiKeyMade, Entry.LoginOf(user), new { made.KeyId, made.Name, made.Scopes });
         await db.CommitAsync();
         http.Response.Headers.CacheControl = "no-store";
@@ -61,12 +65,20 @@ public static class MakeKey
             return Problems.Of(400, "validation-failed", "Some fields are not valid.", new ProblemItem("/overlap_seconds", "invalid-overlap", $"The overlap is 0 to {LongestOverlap.TotalSeconds:F0} seconds."));
 
         await using var db = await database.BeginAsync(user, ct);
+        if (await db.RefuseWithoutRecentProofAsync(user, http) is { } refused) return refused;
         var old = await db.FindAsync<ApiKey>($"{ApiKey.Select} where key_id = @keyId and {ApiKey.Good} for update", new { keyId });
         if (old is null) return EndKey.NotFound();
-        // It has one end: a second rotation does not put it off.
-        await db.ExecuteAsync("update api_keys set expires_at = least(expires_at, now() + @overlap) where key_id = @keyId", new { keyId, overlap });
-        var made = await InsertAsync(db, config, old.Name, old.Scope, old.ExpiresAt, old.OwnId);
+        // It has one end, which a second rotation does not put off; and what takes its place has the end that it was made with.
+        var until = await db.ScalarAsync<DateTimeOffset?>(
+            """
+            update api_keys
+            set expires_at = least(expires_at, now() + @overlap), rotated_at = coalesce(rotated_at, now()), made_until = case when rotated_at is null then expires_at else made_until end
+            where key_id = @keyId
+            returning made_until
+            """, new { keyId, overlap });
+        var made = await InsertAsync(db, config, old.Name, old.Scope, until, old.OwnId);
         if (made is null) return TooMany();
+        await db.MailOfAccessAsync("An API key");
         await db.NoteAsync(http, Entry.ApiKeyRotated, Entry.LoginOf(user), new { made.KeyId, inPlaceOf = keyId });
         await db.CommitAsync();
         http.Response.Headers.CacheControl = "no-store";
@@ -75,8 +87,6 @@ public static class MakeKey
 
     private static async Task<Response?> InsertAsync(UserTransaction db, IConfiguration config, string name, string scope, DateTimeOffset? expiresAt, Guid? ownId)
     {
-        // One at a time for each person, or fifty could be many more.
-        await db.ExecuteAsync("select from accounts for update");
         if (await db.ScalarAsync<int>($"select count(*)::int from api_keys where {ApiKey.Good}") >= Most) return null;
         var key = NewKey.In(config["ApiKeys:Environment"] ?? "live");
         await db.ExecuteAsync("insert into api_keys (key_id, name, hash, scope, expires_at, own_id) values (@Id, @name, @Hash, @scope, @expiresAt, @ownId)",

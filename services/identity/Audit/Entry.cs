@@ -6,13 +6,13 @@ namespace OpenReadings.Identity.Audit;
 /// <summary>What is worth telling a person about their account, written in the transaction that does it.</summary>
 public static class Entry
 {
-    public const string SignedIn = "signed-in", SignInRefused = "sign-in-refused", SignedOut = "signed-out", LoginEnded = "login-ended", LoginsEnded = "logins-ended", TokenReused = "token-reused",
+    public const string SignedIn = "signed-in", SignInRefused = "sign-in-refused", SignedOut = "signed-out", Proved = "proved-again", LoginEnded = "login-ended", LoginsEnded = "logins-ended", TokenReused = "token-reused",
         PasswordChanged = "password-changed", ProfileChanged = "profile-changed", AvatarChanged = "avatar-changed", AvatarRemoved = "avatar-removed", PreferencesChanged = "preferences-changed", ApiKeyMade = "api-key-made",
         ApiKeyRotated = "api-key-rotated", ApiKeyEnded = "api-key-ended",
         ApplicationMade = "application-made", ApplicationChanged = "application-changed", ApplicationSecretRotated = "application-secret-rotated", ApplicationEnded = "application-ended",
         ApplicationQueueMade = "application-queue-made", ApplicationQueuePasswordRotated = "application-queue-password-rotated", ApplicationQueueEnded = "application-queue-ended",
         ApplicationAllowed = "application-allowed", ApplicationRemoved = "application-removed", EmailVerified = "email-verified", PasswordReset = "password-reset", EmailChangeAsked = "email-change-asked",
-        EmailChanged = "email-changed", EmailChangeUndone = "email-change-undone", Invited = "invited", ProviderConnected = "provider-connected",
+        EmailChanged = "email-changed", EmailChangeUndone = "email-change-undone", Invited = "invited", ArchiveTaken = "archive-taken", ProviderConnected = "provider-connected",
         ProviderDisconnected = "provider-disconnected";
 
     /// <param name="db">The person's transaction.</param>

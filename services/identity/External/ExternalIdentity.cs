@@ -47,7 +47,7 @@ public sealed record ExternalIdentity(string Provider, string Issuer, string Sub
     /// <summary>Notes that it was used, with what the provider says now; false where it is not the person's any more.</summary>
     public static async Task<bool> UseAsync(UserTransaction db, ExternalProof proof, Guid person, ProviderTokens tokens)
     {
-        var (sealedTokens, sealedWith) = tokens.Seal(proof, person);
+        var (sealedTokens, sealedWith) = await tokens.SealAsync(db, proof, person);
         return await db.ExecuteAsync(
             """
             update external_identities

@@ -42,9 +42,13 @@ public sealed record ExternalProof(
     {
         if (sessions.ProofOf(http) is not { } cookie) return null;
         await using var db = await database.BeginUnownedAsync(ct);
-        return await db.FindAsync<Row>("select content, sealed_with from find_external_proof(@hash)", new { hash = Application.HashOf(cookie) }) is { } row
-            ? JsonSerializer.Deserialize<ExternalProof>(sealer.Open(row.Content, row.SealedWith, About))
-            : null;
+        if (await db.FindAsync<Row>("select content, sealed_with from find_external_proof(@hash)", new { hash = Application.HashOf(cookie) }) is not { } row) return null;
+        ExternalProof proof;
+        try { proof = JsonSerializer.Deserialize<ExternalProof>(sealer.Open(row.Content, row.SealedWith, About))!; }
+        // The key was thrown away meanwhile: the person starts again.
+        catch (Exception e) when (e is StartRefusedException or CryptographicException) { return null; }
+        // The word of a provider that the operator has taken away counts no more.
+        return http.RequestServices.GetRequiredService<Providers>().Find(proof.Provider)?.Issuer == proof.Issuer ? proof : null;
     }
 
     /// <summary>Uses it up in the transaction that makes something of it; false where another request was quicker.</summary>

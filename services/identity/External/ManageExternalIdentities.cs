@@ -31,11 +31,12 @@ public static class ManageExternalIdentities
         var rows = await ProviderTokens.ReadAsync(db, provider);
         if (await db.ScalarAsync<int>("select count(*)::int from external_identities where provider = @provider", new { provider }) == 0)
             return Problems.Of(404, "external-identity-not-found", "You have no account there that signs you in here.");
+        // One that the operator has taken away is no way in.
         var isOnly = await db.ScalarAsync<bool>(
             """
             select not (select is_chosen from passwords) and not exists (select from passkeys)
-               and not exists (select from external_identities where provider <> @provider)
-            """, new { provider });
+               and not exists (select from external_identities where provider <> @provider and issuer = any(@known))
+            """, new { provider, known = http.RequestServices.GetRequiredService<Providers>().All.Select(one => one.Issuer).ToArray() });
         if (isOnly) return Problems.Of(409, "last-way-in", "It is your only way in. Choose a password first, by \"forgotten password\", or add a passkey.");
         await db.ExecuteAsync("delete from external_identities where provider = @provider", new { provider });
         await db.NoteAsync(http, Entry.ProviderDisconnected, loginId, new { provider });

@@ -1,4 +1,5 @@
 using OpenReadings.Chassis;
+using OpenReadings.Identity.Accounts;
 
 namespace OpenReadings.Identity.External;
 
@@ -19,6 +20,13 @@ public sealed record Provider(
     IReadOnlyDictionary<string, string?> Parameters)
 {
     public string Scheme => $"provider:{Name}";
+
+    /// <summary>
+    /// Whether an address that it calls verified needs no mail of ours. Google verified others than its own once, perhaps years ago: they may have
+    /// changed hands since, and whoever had it then would keep a way into the account of whoever has it now.
+    /// </summary>
+    public bool Proves(string? email, string? domain) =>
+        TrustsEmail && EmailAddress.TryParse(email, out var address) && (Name != "google" || domain is { Length: > 0 } || address.Key.EndsWith("@gmail.com", StringComparison.Ordinal));
 
     // A record would print its secret into whatever log it meets.
     public override string ToString() => Scheme;

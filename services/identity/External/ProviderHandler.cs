@@ -49,6 +49,7 @@ public sealed class ProviderHandler(IOptionsMonitor<OpenIdConnectOptions> option
         options.ClientId = provider.ClientId;
         options.ClientSecret = provider.ClientSecret;
         options.CallbackPath = $"/identity/providers/{provider.Name}/callback";
+        options.SignedOutCallbackPath = default;              // a route of the framework's, before our limits, that nobody needs
         options.ResponseType = OpenIdConnectResponseType.Code;
         options.ResponseMode = OpenIdConnectResponseMode.Query;
         options.GetClaimsFromUserInfoEndpoint = true;
@@ -57,8 +58,9 @@ public sealed class ProviderHandler(IOptionsMonitor<OpenIdConnectOptions> option
         options.ClaimActions.Clear();
         options.Scope.Clear();
         foreach (var scope in provider.Scope.Split(' ', StringSplitOptions.RemoveEmptyEntries)) options.Scope.Add(scope);
-        // The code in a token request works once: no second try. A provider that moved elsewhere is not followed with our secret.
-        options.Backchannel = new HttpClient(new SocketsHttpHandler { PooledConnectionLifetime = TimeSpan.FromMinutes(5), ConnectTimeout = TimeSpan.FromSeconds(5), AllowAutoRedirect = false })
+        // The code in a token request works once: no second try. A provider that moved elsewhere is not followed with our secret,
+        // and what it remembers of one person by a cookie is not sent for the next.
+        options.Backchannel = new HttpClient(new SocketsHttpHandler { PooledConnectionLifetime = TimeSpan.FromMinutes(5), ConnectTimeout = TimeSpan.FromSeconds(5), AllowAutoRedirect = false, UseCookies = false })
         {
             Timeout = TimeSpan.FromSeconds(10), MaxResponseContentBufferSize = 1 << 20,
         };

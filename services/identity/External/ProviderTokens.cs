@@ -1,5 +1,7 @@
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Authentication.OpenIdConnect;
 using Microsoft.Extensions.Options;
 using OpenReadings.Chassis;
@@ -22,6 +24,18 @@ public sealed class ProviderTokens(Providers providers, IOptionsMonitor<OpenIdCo
 
     public (byte[]? Tokens, string? SealedWith) Seal(ExternalProof proof, Guid person) =>
         proof.Tokens is { } tokens ? (sealer.Seal(Encoding.UTF8.GetBytes(tokens), About(person, proof.Issuer)), sealer.Name) : (null, null);
+
+    /// <summary>Of a later sign-in. Google gives a refresh token at the first one only: it is kept until there is another, or nobody could take it back.</summary>
+    public async Task<(byte[]? Tokens, string? SealedWith)> SealAsync(UserTransaction db, ExternalProof proof, Guid person)
+    {
+        if (proof.Tokens is null || JsonNode.Parse(proof.Tokens)!.AsObject() is not { } given || given.ContainsKey("refresh_token")
+            || await db.FindAsync<Row>($"{Select} where issuer = @Issuer and subject = @Subject and tokens is not null for update", proof) is not { } was) return Seal(proof, person);
+        try { given["refresh_token"] = JsonNode.Parse(sealer.Open(was.Tokens!, was.SealedWith!, About(person, was.Issuer)))!["refresh_token"]?.DeepClone(); }
+        // What nobody can open any more keeps nobody out.
+        catch (Exception e) when (e is StartRefusedException or CryptographicException) { return Seal(proof, person); }
+        if (given["refresh_token"] is null) given.Remove("refresh_token");
+        return Seal(proof with { Tokens = given.ToJsonString() }, person);
+    }
 
     /// <summary>What is to be taken back once the rows are gone: read before, in the transaction that deletes them.</summary>
     public static async Task<IReadOnlyList<Row>> ReadAsync(UserTransaction db, string? provider = null) =>

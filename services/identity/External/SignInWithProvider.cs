@@ -3,6 +3,7 @@ using System.Security.Claims;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Authentication.OpenIdConnect;
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Accounts;
@@ -26,7 +27,6 @@ public sealed class SignInWithProvider(
     SecondFactor second, IConfiguration config, TimeProvider clock)
 {
     private const string ProofPath = "/identity/provider-proof", Methods = "fed", TooOld = "That took too long, or was finished already. Start again.";
-    private static readonly TimeSpan Recent = TimeSpan.FromMinutes(15);
     private bool IsInvitationOnly => config.GetValue("SignUp:InvitationOnly", false);
 
     public static void Map(IEndpointRouteBuilder routes)
@@ -46,11 +46,16 @@ public sealed class SignInWithProvider(
 
     private static Task<IResult> NoProviderAsync(HttpContext http, Page page) => page.ShowErrorAsync(http, "Nobody signs in this way here.", 404);
 
-    private static async Task<IResult> BeginAsync(string provider, HttpContext http, Providers providers, Page page, ILogger<SignInWithProvider> log, string? @return, string? connect)
+    private static async Task<IResult> BeginAsync(
+        string provider, HttpContext http, Providers providers, BrowserSession sessions, Page page, TimeProvider clock, ILogger<SignInWithProvider> log, string? @return, string? connect)
     {
         if (providers.Find(provider) is not { } known) return await NoProviderAsync(http, page);
-        var properties = new AuthenticationProperties { Items = { ["return"] = SignInOnPage.IsOurs(@return) ? @return : ConnectionsOnPage.Path } };
+        // The framework's own cookies could be set by another host of the domain, with an answer that somebody else was given. This one could not.
+        var properties = new OpenIdConnectChallengeProperties { RedirectUri = ProofPath, Items = { ["browser"] = sessions.FormTokenFor(http), ["return"] = SignInOnPage.IsOurs(@return) ? @return : ConnectionsOnPage.Path } };
         if (connect is not null) properties.Items["connect"] = "yes";
+        // Whoever comes because their login is too old for what they want must be asked there, too, and not be known from this morning.
+        var recent = TimeSpan.FromSeconds(RecentProof.GoodForSeconds);
+        if (await sessions.FindAsync(http, http.RequestAborted) is { } who && clock.GetUtcNow() - who.AuthenticatedAt > recent) properties.MaxAge = recent;
         try
         {
             await http.ChallengeAsync(known.Scheme, properties);
@@ -74,12 +79,17 @@ public sealed class SignInWithProvider(
         var at = long.TryParse(claims.FindFirstValue("auth_time"), NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) && seconds < now.ToUnixTimeSeconds() ? DateTimeOffset.FromUnixTimeSeconds(seconds) : now;
         var given = answered.Properties!.GetTokens().Where(token => token.Name != "id_token").ToDictionary(token => token.Name, token => token.Value);
         answered.HandleResponse();
+        if (!answered.HttpContext.RequestServices.GetRequiredService<BrowserSession>().IsFormTokenOf(answered.HttpContext, answered.Properties!.Items["browser"]))
+        {
+            await (await PageOf(answered.HttpContext).ShowErrorAsync(answered.HttpContext, $"It was not this browser that asked {provider.Title}, or you have signed in anew since. Go back and try again.", 401)).ExecuteAsync(answered.HttpContext);
+            return;
+        }
         if (Text("sub", 255) is not { } subject)
         {
             await (await PageOf(answered.HttpContext).ShowErrorAsync(answered.HttpContext, $"{provider.Title} did not say who you are.", 502)).ExecuteAsync(answered.HttpContext);
             return;
         }
-        await ExternalProof.KeepAsync(answered.HttpContext, new(provider.Name, provider.Issuer, subject, email, email is not null && isVerified && provider.TrustsEmail,
+        await ExternalProof.KeepAsync(answered.HttpContext, new(provider.Name, provider.Issuer, subject, email, isVerified && provider.Proves(email, claims.FindFirstValue("hd")),
             ProfileRules.BrokenByName(name).Any() ? null : name, ProfileRules.BrokenByTimeZone(zone).Any() ? null : zone, at, answered.Properties!.Items["return"]!,
             answered.Properties.Items.ContainsKey("connect"), given.ContainsKey("access_token") ? JsonSerializer.Serialize(given) : null));
         await new SeeOther(ProofPath).ExecuteAsync(answered.HttpContext);
@@ -132,20 +142,22 @@ public sealed class SignInWithProvider(
         var (used, refusal) = await second.AskAsync(found.UserId, code, http, ct);
         if (refusal is not null) return await AskForCodeAsync(http, proof, code is null ? null : refusal, ct);
         await using var db = await database.BeginAsync(found.UserId, ct);
+        // Before the connection, as whoever takes that away: two that lock in another order would wait for each other.
+        await db.ExecuteAsync("select from accounts for share");
         if (!await ExternalProof.TakeAsync(db, http, sessions) || !await ExternalIdentity.UseAsync(db, proof, found.UserId, tokens)) return await page.ShowErrorAsync(http, TooOld);
         var hash = (await db.ScalarAsync<string>("select hash from passwords"))!;
         return await BeginLoginAsync(http, db, proof, new(found.UserId, hash, used is null ? Methods : $"{Methods} otp", At: proof.At), before, ct);
     }
 
-    /// <summary>With the account that is signed in at this browser: its password again, or where it has none, a login of a moment ago.</summary>
+    /// <summary>With the account that is signed in at this browser: its password again, where it has one, and a recent proof.</summary>
     private async Task<IResult> ConnectAsync(HttpContext http, ExternalProof proof, SignedIn who, Form form, CancellationToken ct)
     {
         if (await HasPasswordAsync(who.UserId, ct))
         {
-            if (await password.RefuseAsync(who.UserId, form["password"] ?? "", http, ct) is { } refusal) return await AskToConnectAsync(http, proof, who, ct, refusal);
+            if ((await password.CheckAsync(who.UserId, form["password"] ?? "", http, ct)).Refusal is { } refusal) return await AskToConnectAsync(http, proof, who, ct, refusal);
         }
-        else if (clock.GetUtcNow() - who.AuthenticatedAt > Recent) return SignInOnPage.First(ConnectionsOnPage.Path, who.Email);
         await using var db = await database.BeginAsync(who.UserId, ct);
+        if (!await db.HoldRecentProofAsync(who.LoginId)) return SignInOnPage.First(ConnectionsOnPage.Path, who.Email);
         if (!await ExternalProof.TakeAsync(db, http, sessions)) return await page.ShowErrorAsync(http, TooOld);
         if (!await AddAsync(db, http, proof, who.UserId, who.LoginId)) return await page.ShowErrorAsync(http, Taken(proof), 409);
         await db.CommitAsync();
@@ -184,7 +196,7 @@ public sealed class SignInWithProvider(
     // Its person hears of it, and undoes it if it was somebody else.
     private async Task<bool> AddAsync(UserTransaction db, HttpContext http, ExternalProof proof, Guid person, Guid? loginId)
     {
-        await db.ExecuteAsync("select from accounts for update");
+        await db.ExecuteAsync("select from accounts for no key update");
         await db.MailOfFactorAsync();
         if (!await ExternalIdentity.AddAsync(db, proof, person, tokens)) return false;
         await db.NoteAsync(http, Entry.ProviderConnected, loginId, new { proof.Provider });

@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Identity;
 using Npgsql;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Audit;
+using OpenReadings.Identity.Logins;
 using OpenReadings.Identity.Mail;
 using OpenReadings.Identity.Passwords;
 
@@ -26,7 +27,7 @@ public static class AddPasskey
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapPost("/me/passkeys/options", AskAsync).RequireRateLimiting(RateLimits.Sensitive)
-            .WithName("AskForPasskey").WithSummary("What navigator.credentials.create shall ask for, within five minutes: for PublicKeyCredential.parseCreationOptionsFromJSON. Asks for the password.")
+            .WithName("AskForPasskey").WithSummary("What navigator.credentials.create shall ask for, within five minutes: for PublicKeyCredential.parseCreationOptionsFromJSON. Asks for the password, and takes a recent proof.")
             .WithExample(request: """{"password": "Correct horse 7"}""", response: """{"public_key": {"rp": {"id": "readings.example"}, "challenge": "…", "user": {"name": "ada@example.org"}}}""");
         routes.MapPost("/me/passkeys", AddAsync)
             .WithName("AddPasskey").WithSummary("Adds the passkey that the browser made: it signs you in without a password.")
@@ -35,13 +36,14 @@ public static class AddPasskey
 
     private static Task<Results<Ok<OptionsResponse>, ProblemHttpResult>> AskAsync(
         OptionsRequest request, CurrentUser user, Database database, PasswordAgain password, PasskeyCeremony ceremony, HttpContext http, CancellationToken ct) =>
-        AskForAsync(user.Id, request.Password, database, password, ceremony, http, ct);
+        AskForAsync(user.Id, Entry.LoginOf(user), request.Password, database, password, ceremony, http, ct);
 
     internal static async Task<Results<Ok<OptionsResponse>, ProblemHttpResult>> AskForAsync(
-        Guid person, string given, Database database, PasswordAgain password, PasskeyCeremony ceremony, HttpContext http, CancellationToken ct)
+        Guid person, Guid? loginId, string given, Database database, PasswordAgain password, PasskeyCeremony ceremony, HttpContext http, CancellationToken ct)
     {
-        if (await password.RefuseAsync(person, given, http, ct) is { } refused) return refused;
+        if ((await password.CheckAsync(person, given, http, ct)).Refusal is { } refused) return refused;
         await using var db = await database.BeginAsync(person, ct);
+        if (await db.RefuseWithoutRecentProofAsync(loginId, http) is { } old) return old;
         var profile = (await db.FindAsync<Profile>("select email, name from accounts"))!;
         var entity = new PasskeyUserEntity { Id = person.ToString(), Name = profile.Email, DisplayName = profile.Name ?? profile.Email };
         var made = await ceremony.HandlerFor(db, person).MakeCreationOptionsAsync(entity, http);
@@ -70,10 +72,9 @@ public static class AddPasskey
         if (state is null) return Invalid();
 
         await using var db = await database.BeginAsync(person, ct);
+        if (await db.RefuseWithoutRecentProofAsync(loginId, http) is { } old) return old;
         var answer = await ceremony.HandlerFor(db, person).PerformAttestationAsync(new() { CredentialJson = credential.Json, AttestationState = state, HttpContext = http });
         if (!answer.Succeeded) return Invalid();
-        // One at a time for each person, or twenty could be many more.
-        await db.ExecuteAsync("select from accounts for update");
         if (await db.ScalarAsync<int>("select count(*)::int from passkeys") >= Most) return Problems.Of(409, "too-many-passkeys", $"There are {Most} passkeys. Remove one of them first.");
         var (made, id) = (answer.Passkey, Guid.CreateVersion7());
         await db.MailOfFactorAsync();

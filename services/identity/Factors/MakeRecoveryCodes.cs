@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Audit;
+using OpenReadings.Identity.Logins;
 using OpenReadings.Identity.Passwords;
 
 namespace OpenReadings.Identity.Factors;
@@ -16,7 +17,7 @@ public static class MakeRecoveryCodes
     public const string Example = """{"recovery_codes": ["nb2w-45df-oizt-mmzs", "…"]}""";
 
     public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/me/recovery-codes", HandleAsync).RequireRateLimiting(RateLimits.Sensitive)
-        .WithName("MakeRecoveryCodes").WithSummary("Ten recovery codes, shown once: each signs you in once in place of your authenticator. Those of before are good no more.")
+        .WithName("MakeRecoveryCodes").WithSummary("Ten recovery codes, shown once: each signs you in once in place of your authenticator. Those of before are good no more. Takes a recent proof, beside the password.")
         .WithExample(request: """{"password": "Correct horse 7"}""", response: Example);
 
     private static async Task<Results<Ok<Response>, ProblemHttpResult>> HandleAsync(
@@ -24,6 +25,7 @@ public static class MakeRecoveryCodes
     {
         if (await password.RefuseAsync(user, request.Password, http, ct) is { } refused) return refused;
         await using var db = await database.BeginAsync(user, ct);
+        if (await db.RefuseWithoutRecentProofAsync(user, http) is { } old) return old;
         // One at a time: of two at once both would be told codes, and one of them what is not there any more.
         if (await db.ScalarAsync<bool?>("select true from totp where confirmed_at is not null for update") is null)
             return Problems.Of(409, "totp-not-found", "Recovery codes stand in for an authenticator, and you have none.");

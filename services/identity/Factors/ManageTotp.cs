@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Mvc;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Audit;
 using OpenReadings.Identity.Keys;
+using OpenReadings.Identity.Logins;
 using OpenReadings.Identity.Mail;
 using OpenReadings.Identity.Passwords;
 using OpenReadings.Identity.Tokens;
@@ -22,7 +23,7 @@ public static class ManageTotp
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapPost("/me/totp", MakeAsync)
-            .WithName("MakeTotp").WithSummary("A secret for your authenticator, shown once. It counts when you have confirmed it with a code; until then this makes another.")
+            .WithName("MakeTotp").WithSummary("A secret for your authenticator, shown once. It counts when you have confirmed it with a code; until then this makes another. Takes a recent proof.")
             .WithExample(response: """{"secret": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", "otpauth_uri": "otpauth://totp/readings.example:ada%40example.org?secret=…&issuer=readings.example"}""");
         routes.MapPost("/me/totp/confirm", ConfirmAsync).RequireRateLimiting(RateLimits.Sensitive)
             .WithName("ConfirmTotp").WithSummary("Turns the authenticator on: from now on signing in asks for its code. Answers with ten recovery codes, shown once.")
@@ -35,8 +36,9 @@ public static class ManageTotp
     private static async Task<Results<Ok<Response>, ProblemHttpResult>> MakeAsync(
         CurrentUser user, Database database, Sealer sealer, TokenIssuer tokens, HttpContext http, CancellationToken ct)
     {
-        var secret = RandomNumberGenerator.GetBytes(Totp.SecretBytes);
         await using var db = await database.BeginAsync(user, ct);
+        if (await db.RefuseWithoutRecentProofAsync(user, http) is { } refused) return refused;
+        var secret = RandomNumberGenerator.GetBytes(Totp.SecretBytes);
         var made = await db.ExecuteAsync(
             """
             insert into totp as t (secret, sealed_with) values (@box, @Name)
@@ -71,6 +73,8 @@ public static class ManageTotp
         if (await db.ExecuteAsync("update totp set confirmed_at = clock_timestamp() where confirmed_at is null and secret = @Secret", new { authenticator.Secret }) == 0)
             return Problems.Of(409, "totp-exists", "Your authenticator was changed meanwhile.");
         var codes = await RecoveryCodes.MakeAsync(db);
+        // Password and code were given just now: what this login adds next is not asked for them again.
+        await db.RenewProofAsync(Entry.LoginOf(user), "pwd otp");
         await db.NoteAsync(http, FactorEntry.TotpAdded, Entry.LoginOf(user));
         await db.CommitAsync();
         http.Response.Headers.CacheControl = "no-store";

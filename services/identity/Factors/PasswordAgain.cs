@@ -6,23 +6,34 @@ using OpenReadings.Identity.Passwords;
 
 namespace OpenReadings.Identity.Factors;
 
-/// <summary>Asks somebody who is signed in for the password again: a token that was stolen must not change how its person proves who they are.</summary>
+/// <summary>
+/// Asks somebody who is signed in for the password again: a token that was stolen must not change how its person proves who they are. Tries are
+/// limited as at sign-in and counted apart: whoever guesses there keeps nobody out here.
+/// </summary>
 public sealed class PasswordAgain(Database database, PasswordHasher passwords, SignInBudget budget)
 {
-    /// <summary>Null where it is right.</summary>
-    public Task<ProblemHttpResult?> RefuseAsync(CurrentUser user, string password, HttpContext http, CancellationToken ct) => RefuseAsync(user.Id, password, http, ct);
+    private sealed record Known(string Hash, bool IsFamiliar);
 
     /// <summary>Null where it is right.</summary>
-    public async Task<ProblemHttpResult?> RefuseAsync(Guid person, string password, HttpContext http, CancellationToken ct)
+    public async Task<ProblemHttpResult?> RefuseAsync(CurrentUser user, string password, HttpContext http, CancellationToken ct) =>
+        (await CheckAsync(user.Id, password, http, ct)).Refusal;
+
+    /// <summary>The hash that it is right by: what follows holds only while the password is this one.</summary>
+    public async Task<(string? Hash, ProblemHttpResult? Refusal)> CheckAsync(Guid person, string password, HttpContext http, CancellationToken ct)
     {
-        string? hash;
-        // Disposed before the hashing: nobody holds a connection while they wait for a core.
-        await using (var db = await database.BeginAsync(person, ct)) hash = await db.ScalarAsync<string?>("select hash from passwords");
-        if (hash is null) return Account.Gone();
         var (account, place) = (person.ToString(), RateLimits.NetworkOf(http));
-        if (budget.Take(account, place, isFamiliar: true) is { } wait) return SignInBudget.Refuse(http, wait);
-        if (!await passwords.IsRightAsync(hash, password, ct)) return Account.WrongPassword();
-        budget.Forgive(account, place, isFamiliar: true);
-        return null;
+        Known? known;
+        // Disposed before the hashing: nobody holds a connection while they wait for a core.
+        await using (var db = await database.BeginAsync(person, ct))
+            known = await db.FindAsync<Known>(
+                """
+                select hash, exists (select from familiar_addresses where address = @place::cidr and last_used_at > now() - interval '90 days') as is_familiar
+                from passwords
+                """, new { place = place.ToString() });
+        if (known is null) return (null, Account.Gone());
+        if (budget.Take(account, place, known.IsFamiliar) is { } wait) return (null, SignInBudget.Refuse(http, wait));
+        if (!await passwords.IsRightAsync(known.Hash, password, ct)) return (null, Account.WrongPassword());
+        budget.Forgive(account, place, known.IsFamiliar);
+        return (known.Hash, null);
     }
 }

@@ -23,6 +23,16 @@ public sealed class Buckets(int most, TimeSpan refill, TimeProvider clock)
         }
     }
 
+    /// <summary>How long it takes until there is one; null where there is. Takes none.</summary>
+    public TimeSpan? WaitOf(string name)
+    {
+        lock (gate)
+        {
+            ref var bucket = ref Of(name);
+            return bucket.Used + 1 > most ? (bucket.Used + 1 - most) * refill : null;
+        }
+    }
+
     public void Return(string name)
     {
         lock (gate)

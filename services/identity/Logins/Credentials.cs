@@ -31,12 +31,15 @@ public sealed class Credentials(Database database, PasswordHasher passwords, Sig
         if (!EmailAddress.TryParse(given, out var email)) email = new EmailAddress("", "");
         var place = RateLimits.NetworkOf(http);
         var (known, isFamiliar) = await FindAsync(email, place, ct);
-        if (budget.Take(email.Key, place, isFamiliar) is { } wait) return (null, SignInBudget.Refuse(http, wait));
+        if (budget.TakeAt(place, email.Key) is { } pause) return (null, SignInBudget.Refuse(http, pause));
+        // Where the tries of strangers are used up, a wrong password is refused alike and takes as long, whether the place is one of the person's or not.
+        var wait = isFamiliar ? budget.StrangersWait(email.Key) : budget.TakeAsStranger(email.Key);
         var isRight = await passwords.IsRightAsync(known?.Hash, password, ct);
+        if (wait is not null && !isFamiliar) return (null, SignInBudget.Refuse(http, wait.Value));
         if (!isRight || known is null or { IsDisabled: true })
         {
             if (known is not null) NoteAfterwards(known.UserId, passwordWasRight: false, http);
-            return (null, Refused());
+            return (null, wait is null ? Refused() : SignInBudget.Refuse(http, wait.Value));
         }
         budget.Forgive(email.Key, place, isFamiliar);
 

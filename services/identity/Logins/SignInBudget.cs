@@ -20,9 +20,18 @@ public sealed class SignInBudget(IConfiguration config, TimeProvider clock)
     /// <summary>Takes one try. When there is none left: how long to wait.</summary>
     public TimeSpan? Take(string account, IPNetwork place, bool isFamiliar)
     {
-        if (places.Take($"{account} {place}") is { } wait) return wait;
-        return isFamiliar ? null : strangers.Take(account);
+        if (TakeAt(place, account) is { } wait) return wait;
+        return isFamiliar ? null : TakeAsStranger(account);
     }
+
+    /// <summary>Takes one try of a place.</summary>
+    public TimeSpan? TakeAt(IPNetwork place, string account) => places.Take($"{account} {place}");
+
+    /// <summary>Takes one of those that all places share that the person never signed in from.</summary>
+    public TimeSpan? TakeAsStranger(string account) => strangers.Take(account);
+
+    /// <summary>How long a stranger would have to wait; null where they need not.</summary>
+    public TimeSpan? StrangersWait(string account) => strangers.WaitOf(account);
 
     /// <summary>The password was right: that was no guess.</summary>
     public void Forgive(string account, IPNetwork place, bool isFamiliar)

@@ -19,7 +19,6 @@ public sealed class MailSender(IConfiguration config, Database database, TokenIs
     private readonly string from = config["Mail:From"] ?? "OpenReadings <openreadings@localhost>";
 
     private sealed record Waiting(Guid UserId, Guid MailId, string Kind, string ToAddress, string Details, int Attempts, bool IsGivenUp);
-    private sealed record Details(string? From, Guid? InvitationId);
 
     public override Task StartAsync(CancellationToken cancellationToken)
     {
@@ -78,7 +77,7 @@ public sealed class MailSender(IConfiguration config, Database database, TokenIs
     // Null where it is not wanted any more: an invitation that was revoked, a token that was taken back before it was made.
     private async Task<Letter?> WriteAsync(Waiting mail, CancellationToken ct)
     {
-        var details = JsonSerializer.Deserialize<Details>(mail.Details, Json.Options)!;
+        var details = JsonSerializer.Deserialize<Letters.Details>(mail.Details, Json.Options)!;
         var token = MailToken.New();
         await using var db = await database.BeginAsync(mail.UserId, ct);
         // First, as everybody does who takes mails back: two that lock in another order would wait for each other.
@@ -94,7 +93,7 @@ public sealed class MailSender(IConfiguration config, Database database, TokenIs
             """, new { token.Hash, purpose, mail.MailId, lasts }) == 0) return null;
         await db.CommitAsync();
         var link = mail.Kind == Letters.Invitation ? token.Value : $"{tokens.Issuer}/mail?token={token.Value}";
-        return Letters.Of(mail.Kind, mail.ToAddress, link, details.From);
+        return Letters.Of(mail.Kind, mail.ToAddress, link, details);
     }
 
     private async Task SendAsync(Letter letter, CancellationToken ct)

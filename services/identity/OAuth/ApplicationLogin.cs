@@ -19,8 +19,8 @@ public static class ApplicationLogin
     {
         var begun = await db.ExecuteAsync(
             """
-            insert into logins (login_id, client_id, scope, authenticated_at, expires_at, device, address)
-            select @loginId, @Id, @scope, @authenticatedAt, now() + interval '90 days', @device, @place::cidr
+            insert into logins (login_id, client_id, scope, authenticated_at, expires_at, device, address, methods)
+            select @loginId, @Id, @scope, @authenticatedAt, now() + interval '90 days', @device, @place::cidr, own.methods
             from accounts
             join passwords using (user_id)
             join consents using (user_id)

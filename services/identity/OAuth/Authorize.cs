@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using Microsoft.AspNetCore.WebUtilities;
 using OpenReadings.Chassis;
+using OpenReadings.Identity.Logins;
 using OpenReadings.Identity.Pages;
 using OpenReadings.Identity.Tokens;
 
@@ -10,7 +11,7 @@ namespace OpenReadings.Identity.OAuth;
 
 /// <summary>
 /// Where an application sends a person to be let in (RFC 6749 §3.1, OpenID Connect Core §3.1.2): signs them in, asks them, and sends them back
-/// with a code that is good for a minute. Until it is certain where "back" is, what is wrong is said on a page.
+/// with a code that is good for a minute. Until it is certain where "back" is, and that the person wants to go there, what is wrong is said on a page.
 /// </summary>
 public static class Authorize
 {
@@ -39,17 +40,17 @@ public static class Authorize
     {
         var (asked, problem) = await ReadAsync(http.Request.QueryString.Value ?? "", database, ct);
         if (asked is null) return await page.ShowErrorAsync(http, problem!);
+        var who = await sessions.FindAsync(http, ct);
+        var prompts = Scope.Split(asked.Form["prompt"]);
+        var isSilent = prompts.Contains("none");
         try
         {
             var wanted = Validate(asked);
-            var prompts = Scope.Split(asked.Form["prompt"]);
-            var isSilent = prompts.Contains("none");
             if (isSilent && prompts.Length > 1) throw new SentBackException("invalid_request", "The prompt none stands alone.");
             var maxAge = asked.Form["max_age"] is not { } text ? (TimeSpan?)null
                 : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) ? TimeSpan.FromSeconds(seconds)
                 : throw new SentBackException("invalid_request", "max_age is a number of seconds.");
 
-            var who = await sessions.FindAsync(http, ct);
             if (who is null || prompts.Contains("login") || prompts.Contains("select_account") || clock.GetUtcNow() - who.AuthenticatedAt > maxAge)
                 return isSilent ? throw new SentBackException("login_required", "Nobody has signed in, or too long ago.") : SignInOnPage.First(Again(asked), asked.Form["login_hint"]);
 
@@ -62,6 +63,8 @@ public static class Authorize
                 return Back(asked, tokens, ("code", code));
             }
             if (isSilent) throw new SentBackException("consent_required", "The person has to be asked.");
+            // What is allowed outlives the login of this browser.
+            if (!await db.HasRecentProofAsync(who.LoginId)) return SignInOnPage.First(Again(asked), asked.Form["login_hint"]);
             return await page.ShowAsync<ConsentPage>(http, new()
             {
                 ["Application"] = asked.Application, ["Wanted"] = wanted, ["Email"] = who.Email, ["GoesTo"] = Page.SourceOf(asked.RedirectUri), ["FormToken"] = sessions.FormTokenFor(http),
@@ -70,8 +73,19 @@ public static class Authorize
         }
         catch (SentBackException e)
         {
-            return Back(asked, tokens, ("error", e.Error), ("error_description", e.Message));
+            // Anybody can register an address and hand out links to us that lead there. So nobody is sent on by a mere link but where they have let the
+            // application in, or where it asks in silence, which must not show a page (RFC 9700 §4.11.2).
+            var back = AddressOf(asked, tokens, ("error", e.Error), ("error_description", e.Message));
+            return isSilent || await HasLetInAsync(who, asked.Application, database, ct) ? new SeeOther(back)
+                : await page.ShowErrorAsync(http, $"{asked.Application.Name} asked for something that it cannot have: {e.Message}", leadsTo: back);
         }
+    }
+
+    private static async Task<bool> HasLetInAsync(SignedIn? who, Application application, Database database, CancellationToken ct)
+    {
+        if (who is null) return false;
+        await using var db = await database.BeginAsync(who.UserId, ct);
+        return await db.ScalarAsync<bool>("select exists (select from consents where client_id = @ClientId)", new { application.ClientId });
     }
 
     private static async Task<IResult> DecideAsync(
@@ -89,6 +103,7 @@ public static class Authorize
             var chosen = ScopeChoices.Chosen(form, Validate(asked));
             if (form["decision"] != "allow" || chosen.Length == 0) throw new SentBackException("access_denied", "The person said no.");
             await using var db = await database.BeginAsync(who.UserId, ct);
+            if (!await db.HoldRecentProofAsync(who.LoginId)) return SignInOnPage.First(Again(asked), null);
             await Consent.GiveAsync(db, http, asked.Application, chosen, who.LoginId);
             var code = await CodeAsync(db, asked, who, chosen);
             await db.CommitAsync();
@@ -155,6 +170,8 @@ public static class Authorize
     private static string Without(string query, params string[] names) => QueryHelpers.AddQueryString("", QueryHelpers.ParseQuery(query)
         .Where(field => !names.Contains(field.Key)).Select(field => KeyValuePair.Create(field.Key, (string?)field.Value.ToString())));
 
-    private static SeeOther Back(Asked asked, TokenIssuer tokens, params (string Name, string Value)[] answer) => new SeeOther(QueryHelpers.AddQueryString(asked.RedirectUri,
-        [.. answer.Select(field => KeyValuePair.Create(field.Name, (string?)field.Value)), KeyValuePair.Create("state", asked.State), KeyValuePair.Create<string, string?>("iss", tokens.Issuer)]));
+    private static SeeOther Back(Asked asked, TokenIssuer tokens, params (string Name, string Value)[] answer) => new(AddressOf(asked, tokens, answer));
+
+    private static string AddressOf(Asked asked, TokenIssuer tokens, params (string Name, string Value)[] answer) => QueryHelpers.AddQueryString(asked.RedirectUri,
+        [.. answer.Select(field => KeyValuePair.Create(field.Name, (string?)field.Value)), KeyValuePair.Create("state", asked.State), KeyValuePair.Create<string, string?>("iss", tokens.Issuer)]);
 }

@@ -28,9 +28,9 @@ public static class AuthorizeDevice
             """,
             requestType: "application/x-www-form-urlencoded");
 
-    public static string NewUserCode() => RandomNumberGenerator.GetString(Letters, 8);
+    public static string NewUserCode(int length = 8) => RandomNumberGenerator.GetString(Letters, length);
 
-    public static string Shown(string code) => $"{code[..4]}-{code[4..]}";
+    public static string Shown(string code) => string.Join('-', code.Chunk(4).Select(part => new string(part)));
 
     /// <summary>A user code as it is kept: people type it in small letters, without the hyphen, with spaces.</summary>
     public static string Plain(string? code) => new([.. (code ?? "").ToUpperInvariant().Where(char.IsAsciiLetter)]);

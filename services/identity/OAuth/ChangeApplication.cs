@@ -2,6 +2,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Audit;
+using OpenReadings.Identity.Logins;
 
 namespace OpenReadings.Identity.OAuth;
 
@@ -11,13 +12,15 @@ public static class ChangeApplication
     public sealed record Request(string? Name, string[]? RedirectUris, string[]? PostLogoutRedirectUris, string[]? Scopes);
 
     public static void Map(IEndpointRouteBuilder routes) => routes.MapPatch("/me/applications/{clientId:guid}", HandleAsync)
-        .WithName("ChangeApplication").WithSummary("Changes the name, the redirect URIs or the scopes of an application that you made; what is not given stays.")
+        .WithName("ChangeApplication").WithSummary("Changes the name, the redirect URIs or the scopes of an application that you made; what is not given stays. Takes a recent proof.")
         .WithExample(request: """{"redirect_uris": ["https://lab.example/callback", "http://127.0.0.1/callback"]}""");
 
     private static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(
         Guid clientId, Request change, CurrentUser user, Database database, HttpContext http, CancellationToken ct)
     {
         await using var db = await database.BeginAsync(user, ct);
+        // Where codes go is a way to those who let it in.
+        if (await db.RefuseWithoutRecentProofAsync(user, http) is { } refused) return refused;
         if (await db.FindAsync<bool?>("select is_public from applications where client_id = @clientId for update", new { clientId }) is not { } isPublic) return MakeApplication.NotFound();
         ProblemItem[] broken =
         [

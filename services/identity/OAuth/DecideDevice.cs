@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.WebUtilities;
 using OpenReadings.Chassis;
+using OpenReadings.Identity.Logins;
 using OpenReadings.Identity.Pages;
 
 namespace OpenReadings.Identity.OAuth;
@@ -36,6 +37,8 @@ public static class DecideDevice
             || await Application.FindAsync(database, request.ClientId.ToString(), ct) is not { } application)
             return await AskForCodeAsync(http, sessions, page, form["user_code"], "There is no gadget with this code. It may have taken too long: let it show a new one.", 404);
         budget.Return(who.UserId);
+        // What is allowed outlives the login of this browser.
+        if (form["decision"] is null or "allow" && !await db.HoldRecentProofAsync(who.LoginId)) return SignInOnPage.First(QueryHelpers.AddQueryString(Path, "user_code", code), null);
         var wanted = Scope.Split(request.Scope);
         switch (form["decision"])
         {

@@ -7,7 +7,7 @@ namespace OpenReadings.Identity.OAuth;
 
 /// <summary>
 /// Where an application sends a person to sign out (OpenID Connect RP-Initiated Logout). Without an ID token that shows whom it is about they
-/// are asked: a link somewhere must not sign anybody out.
+/// are asked: a link somewhere must not sign anybody out, nor lead on whoever was not signed in.
 /// </summary>
 public static class EndSession
 {
@@ -50,14 +50,17 @@ public static class EndSession
                 ["FormToken"] = sessions.FormTokenFor(http), ["Email"] = who.Email, ["ClientId"] = clientId, ["RedirectUri"] = redirectUri, ["State"] = form["state"],
             }, sendsTo: redirectUri is null ? null : Page.SourceOf(redirectUri));
         if (who is not null) await sessions.EndAsync(who, http, ct);
+        var ended = 0;
         if (hint is not null)
         {
             await using var db = await database.BeginAsync(hint.Subject, ct);
-            await db.ExecuteAsync("update logins set ended_at = now(), ended_because = 'signed-out' where login_id = @LoginId and client_id = @ClientId and ended_at is null", hint);
+            ended = await db.ExecuteAsync("update logins set ended_at = now(), ended_because = 'signed-out' where login_id = @LoginId and client_id = @ClientId and ended_at is null", hint);
             await db.CommitAsync();
         }
-        return redirectUri is null
-            ? await page.ShowAsync<MessagePage>(http, new() { ["Title"] = "You are signed out", ["Text"] = "You can close this page." })
-            : new SeeOther(form["state"] is { } state ? QueryHelpers.AddQueryString(redirectUri, "state", state) : redirectUri);
+        var next = redirectUri is not null && form["state"] is { } state ? QueryHelpers.AddQueryString(redirectUri, "state", state) : redirectUri;
+        // Who has signed out of something goes on by themselves. Otherwise it was a mere link, that anybody can make (RFC 9700 §4.11.2).
+        return next is not null && (who is not null || ended > 0)
+            ? new SeeOther(next)
+            : await page.ShowAsync<MessagePage>(http, new() { ["Title"] = "You are signed out", ["Text"] = "You can close this page.", ["LeadsTo"] = next });
     }
 }

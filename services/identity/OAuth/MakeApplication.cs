@@ -4,6 +4,8 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Audit;
+using OpenReadings.Identity.Logins;
+using OpenReadings.Identity.Mail;
 
 namespace OpenReadings.Identity.OAuth;
 
@@ -23,7 +25,7 @@ public static class MakeApplication
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapPost("/me/applications", MakeAsync)
-            .WithName("MakeApplication").WithSummary("An application that people can let in. With is_public it has no secret: it runs on a phone or in a browser.")
+            .WithName("MakeApplication").WithSummary("An application that people can let in. With is_public it has no secret: it runs on a phone or in a browser. Takes a recent proof.")
             .WithExample(
                 request: """{"name": "Sleep lab", "redirect_uris": ["https://lab.example/callback"], "scopes": ["openid", "readings:read", "offline_access"]}""",
                 response:
@@ -32,7 +34,7 @@ public static class MakeApplication
                  "redirect_uris": ["https://lab.example/callback"], "post_logout_redirect_uris": [], "scopes": ["openid", "readings:read", "offline_access"]}
                 """);
         routes.MapPost("/me/applications/{clientId:guid}/secrets", RotateAsync)
-            .WithName("RotateApplicationSecret").WithSummary("A new secret; those there are stay good for a day, or as long as is said (at most 30 days; 0 for one that leaked).")
+            .WithName("RotateApplicationSecret").WithSummary("A new secret; those there are stay good for a day, or as long as is said (at most 30 days; 0 for one that leaked). Takes a recent proof.")
             .WithExample(request: """{"overlap_seconds": 3600}""", response: """{"client_secret": "os_7Jm0nU3f…"}""");
     }
 
@@ -47,8 +49,7 @@ public static class MakeApplication
 
         var (clientId, scopes) = (Guid.CreateVersion7(), wanted.Scopes!.Distinct().ToArray());
         await using var db = await database.BeginAsync(user, ct);
-        // One at a time for each person, or fifty could be many more.
-        await db.ExecuteAsync("select from accounts for update");
+        if (await db.RefuseWithoutRecentProofAsync(user, http) is { } refused) return refused;
         if (await db.ScalarAsync<int>("select count(*)::int from applications") >= Most) return Problems.Of(409, "too-many-applications", $"There are {Most} applications. End one of them first.");
         await db.ExecuteAsync(
             """
@@ -61,6 +62,7 @@ public static class MakeApplication
                 afterLogout = JsonSerializer.Serialize(wanted.PostLogoutRedirectUris ?? []), scope = string.Join(' ', scopes),
             });
         var secret = wanted.IsPublic ? null : await AddSecretAsync(db, clientId);
+        await db.MailOfAccessAsync("An application");
         await db.NoteAsync(http, Entry.ApplicationMade, Entry.LoginOf(user), new { clientId, wanted.Name });
         await db.CommitAsync();
         http.Response.Headers.CacheControl = "no-store";
@@ -75,10 +77,12 @@ public static class MakeApplication
         if (overlap < TimeSpan.Zero || overlap > LongestOverlap)
             return Problems.Of(400, "validation-failed", "Some fields are not valid.", new ProblemItem("/overlap_seconds", "invalid-overlap", $"The overlap is 0 to {LongestOverlap.TotalSeconds:F0} seconds."));
         await using var db = await database.BeginAsync(user, ct);
+        if (await db.RefuseWithoutRecentProofAsync(user, http) is { } refused) return refused;
         if (await db.FindAsync<bool?>("select is_public from applications where client_id = @clientId for update", new { clientId }) is not { } isPublic) return NotFound();
         if (isPublic) return Problems.Of(409, "application-is-public", "A public application has no secret.");
         await db.ExecuteAsync("update application_secrets set expires_at = least(expires_at, now() + @overlap) where client_id = @clientId", new { clientId, overlap });
         var secret = await AddSecretAsync(db, clientId);
+        await db.MailOfAccessAsync("A secret of an application");
         await db.NoteAsync(http, Entry.ApplicationSecretRotated, Entry.LoginOf(user), new { clientId });
         await db.CommitAsync();
         http.Response.Headers.CacheControl = "no-store";

@@ -3,7 +3,7 @@ using OpenReadings.Identity.Tokens;
 
 namespace OpenReadings.Identity.OAuth;
 
-/// <summary>Tokens for a code that a person has read out. Wrong ones are counted for the application and the place, and for the application as a whole.</summary>
+/// <summary>Tokens for a code that a person has read out. Wrong ones are counted for the application and the place.</summary>
 public static class PairingCodeGrant
 {
     public const string GrantType = "urn:openreadings:grant-type:pairing-code";

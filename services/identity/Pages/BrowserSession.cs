@@ -71,9 +71,13 @@ public sealed class BrowserSession(Database database, TokenIssuer tokens)
     public bool IsOurs(HttpContext http, Form form)
     {
         if (http.Request.Headers["Sec-Fetch-Site"] is [{ } site] && site != "same-origin") return false;
-        return http.Request.Cookies[FormCookie] is { Length: 43 } cookie && form["form_token"] is { } given
-            && CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(given), Encoding.UTF8.GetBytes(TokenOf(cookie, http)));
+        return IsFormTokenOf(http, form["form_token"]);
     }
+
+    /// <summary>Whether this browser was given it, for the login that it has now. Where it comes from is not asked: a provider sends people back.</summary>
+    public bool IsFormTokenOf(HttpContext http, string? given) =>
+        http.Request.Cookies[FormCookie] is { Length: 43 } cookie && given is not null
+            && CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(given), Encoding.UTF8.GetBytes(TokenOf(cookie, http)));
 
     /// <summary>What stands for the word of a provider; null where there is none.</summary>
     public string? ProofOf(HttpContext http) => http.Request.Cookies[ProofCookie] is { Length: 43 } cookie ? cookie : null;

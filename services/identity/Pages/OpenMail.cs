@@ -19,8 +19,8 @@ public static class OpenMail
     {
         ["verify"] = new("Confirm your address", "Press the button if you have signed up at OpenReadings.", "Confirm", "Your address is confirmed."),
         ["change"] = new("Confirm your new address", "Press the button if you want to use this address for your account.", "Confirm", "Your address is changed."),
-        ["undo"] = new("Undo what was changed", "Press the button if it was not you who changed the address of your account, or who added an authenticator or a passkey. All of that since then is undone. Everybody is signed out then, the password is good no more, and you get a mail for a new one.", "Undo it", "It is undone. Look for the mail and choose a new password."),
-        ["reset"] = new("Choose a new password", "It has at least seven characters, with upper case, lower case and a digit. All your logins end.", "Change the password", "Your password is changed. Sign in with the new one."),
+        ["undo"] = new("Undo what was changed", "Press the button if it was not you who changed the address of your account, or who added an authenticator or a passkey. All of that since then is undone, and what was made or shared since. Everybody is signed out then, API keys end, the password is good no more, and you get a mail for a new one.", "Undo it", "It is undone. Look for the mail and choose a new password."),
+        ["reset"] = new("Choose a new password", "It has at least seven characters, with upper case, lower case and a digit. All your logins and API keys end, and applications have to ask you again.", "Change the password", "Your password is changed. Sign in with the new one, and make new API keys for your gadgets."),
     };
 
     public static void Map(IEndpointRouteBuilder routes)
@@ -32,7 +32,7 @@ public static class OpenMail
         routes.MapPost("/mail", HandleAsync).DisableAntiforgery().ExcludeFromDescription();
     }
 
-    private static async Task<IResult> HandleAsync(HttpContext http, Database database, BrowserSession sessions, PasswordHasher passwords, Page page, CancellationToken ct)
+    private static async Task<IResult> HandleAsync(HttpContext http, Database database, BrowserSession sessions, PasswordHasher passwords, TimeProvider clock, Page page, CancellationToken ct)
     {
         Form form;
         try { form = await Form.OfAsync(http.Request, ct); }
@@ -44,8 +44,8 @@ public static class OpenMail
         {
             "verify" => await VerifyEmail.VerifyAsync(token, database, http, ct),
             "change" => await ChangeEmail.ConfirmAsync(token, database, http, ct),
-            "undo" => await ChangeEmail.UndoAsync(token, database, passwords, http, ct),
-            _ => await ResetPassword.ResetAsync(token, form["password"], database, passwords, http, ct),
+            "undo" => await ChangeEmail.UndoAsync(token, database, passwords, clock, http, ct),
+            _ => (await ResetPassword.ResetAsync(token, form["password"], database, passwords, clock, http, ct)).Problem,
         };
         if (problem is null) return await page.ShowAsync<MessagePage>(http, new() { ["Title"] = "Done", ["Text"] = Wordings[found.Purpose].Done });
         var rules = problem.ProblemDetails.Extensions.TryGetValue("errors", out var errors) ? string.Join(' ', ((ProblemItem[])errors!).Select(rule => rule.Detail)) : problem.ProblemDetails.Detail;

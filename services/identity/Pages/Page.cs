@@ -20,9 +20,9 @@ public sealed class Page(IServiceProvider services, ILoggerFactory loggers)
         return Results.Content($"<!DOCTYPE html>\n{html}\n", "text/html; charset=utf-8", statusCode: status);
     }
 
-    /// <summary>Says what is wrong where nobody can be sent back to.</summary>
-    public Task<IResult> ShowErrorAsync(HttpContext http, string problem, int status = 400) =>
-        ShowAsync<MessagePage>(http, new() { ["Title"] = "This does not work", ["Text"] = problem }, status);
+    /// <summary>Says what is wrong where nobody can be sent back to, or only by a link that says where it leads.</summary>
+    public Task<IResult> ShowErrorAsync(HttpContext http, string problem, int status = 400, string? leadsTo = null) =>
+        ShowAsync<MessagePage>(http, new() { ["Title"] = "This does not work", ["Text"] = problem, ["LeadsTo"] = leadsTo }, status);
 
     /// <summary>What a form may lead to when its answer redirects there.</summary>
     public static string SourceOf(string redirectUri) => new Uri(redirectUri) is { Scheme: "http" or "https" } web ? web.GetLeftPart(UriPartial.Authority) : $"{new Uri(redirectUri).Scheme}:";

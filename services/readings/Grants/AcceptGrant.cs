@@ -6,8 +6,8 @@ namespace OpenReadings.Readings;
 
 /// <summary>
 /// Accepts an offer by its code, or by its id where it names the person. It opens at once. The same person again gets the
-/// same answer; for everybody else a code that was used is as good as none. A key that acts as an id of its own accepts so what
-/// was offered to that id; codes are for people who are signed in.
+/// same answer; for everybody else a code that was used is as good as none. A program that acts as itself accepts so what
+/// was offered to its own id; for a person it takes that they are signed in, and no key of theirs will do.
 /// </summary>
 public static class AcceptGrant
 {
@@ -27,7 +27,7 @@ public static class AcceptGrant
         var grant = (await Grants.FindAsync(db, grantId))!;
         // The time of a transaction is one: what was accepted earlier was announced then.
         if (await db.ScalarAsync<bool>("select accepted_at = now() from grants where grant_id = @grantId", new { grantId }))
-            await db.PublishAsync(new GrantAccepted(grant.Owner, grantId, user.Id, grant.Opens, grant.Access, grant.EndsAt));
+            await db.PublishAsync(new GrantAccepted(grant.Owner, grantId, user.Id, grant.Opens, grant.Access, grant.EndsAt, grant.ClientId));
         await db.CommitAsync();
         return TypedResults.Ok(grant);
     }

@@ -9,6 +9,8 @@ namespace OpenReadings.Readings;
 /// </summary>
 public static class EndGrant
 {
+    private sealed record Ended(Guid GrantId, Guid GranteeId, Guid? ClientId);
+
     public static void Map(IEndpointRouteBuilder routes) => routes.MapDelete("/grants/{grantId:guid}", HandleAsync).RequireLogin()
         .WithName("EndGrant").WithSummary("Revoke a grant that you gave, or leave one that you have").Produces(204);
 
@@ -20,8 +22,15 @@ public static class EndGrant
         await using var db = await database.BeginAsync(user, ct);
         var before = await Grants.FindAsync(db, grantId);
         if (await db.ScalarAsync<string?>("select end_grant(@grantId, @hash)", new { grantId, hash }) is null) return false;
-        if (before is { State: "accepted", Grantee: { } grantee }) await db.PublishAsync(new GrantRevoked(before.Owner, grantId, grantee, user.Id));
+        if (before is not null) await AnnounceAsync(db, before.Owner, user.Id);
         await db.CommitAsync();
         return true;
+    }
+
+    /// <summary>Tells of all grants of a person that have ended in this transaction, with what was granted on by them.</summary>
+    internal static async Task AnnounceAsync(UserTransaction db, Guid owner, Guid endedBy)
+    {
+        foreach (var (grantId, granteeId, clientId) in await db.QueryAsync<Ended>("select grant_id, grantee_id, client_id from grants_ended_now(@owner)", new { owner }))
+            await db.PublishAsync(new GrantRevoked(owner, grantId, granteeId, endedBy, clientId));
     }
 }

@@ -4,13 +4,16 @@ using OpenReadings.Chassis;
 namespace OpenReadings.Readings;
 
 /// <summary>
-/// Who looked at what the person shares, and who wrote to it; the newest first. Looks are counted by person, source and
-/// hour; each write stands for itself. What is public is looked at by anybody and not written down.
+/// Who looked at what the person shares, and who wrote to it; the newest first. Looks are counted by person,
+/// application, source and hour; each write stands for itself. What is public is looked at by anybody and not written down.
 /// </summary>
 public static class ListAccess
 {
-    /// <summary>Count: of looks, or of readings and events. Without a source, it was all that was open to the actor.</summary>
-    public sealed record Entry(Guid EntryId, Guid Actor, Guid? SourceId, string Verb, int Count, DateTimeOffset At);
+    /// <summary>
+    /// Count: of looks, or of readings and events. Without a source, it was all that was open to the actor. The client is
+    /// the application that asked; null for our own programs, and for keys.
+    /// </summary>
+    public sealed record Entry(Guid EntryId, Guid Actor, Guid? ClientId, Guid? SourceId, string Verb, int Count, DateTimeOffset At);
 
     public sealed record Response(IReadOnlyList<Entry> Entries, Guid? Next);
 
@@ -18,7 +21,7 @@ public static class ListAccess
         .WithName("ListAccess").WithSummary("List who looked at what you share, and who wrote to it").Produces<Response>()
         .WithExample(null,
             """
-            {"entries": [{"entry_id": "0190f3d2-77aa-7c31-9d1e-2b8c1f0a5e44", "actor": "0190f3d2-0001-7b00-8000-000000000008",
+            {"entries": [{"entry_id": "0190f3d2-77aa-7c31-9d1e-2b8c1f0a5e44", "actor": "0190f3d2-0001-7b00-8000-000000000008", "client_id": null,
                           "source_id": "0190f3d2-0000-7c31-9d1e-2b8c1f0a5e44", "verb": "read", "count": 12, "at": "2026-11-27T12:41:00Z"}], "next": null}
             """);
 
@@ -27,7 +30,7 @@ public static class ListAccess
     {
         var rows = await database.ReadAsync<Entry>(user,
             """
-            select entry_id, actor_id as actor, source_id, verb, count, at
+            select entry_id, actor_id as actor, client_id, source_id, verb, count, at
             from access_log
             where @after::uuid is null or entry_id < @after
             order by entry_id desc

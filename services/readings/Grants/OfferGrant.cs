@@ -8,7 +8,9 @@ namespace OpenReadings.Readings;
 /// Offers to open something of one's own to somebody: everything, a category of the catalog, a source or a metric;
 /// with <c>from</c> and <c>until</c> only what lies between them, for reading. The
 /// answer has the code, once, for the person to hand over; whoever is signed in and presents it has accepted. An offer that
-/// names its <c>grantee</c> needs no code. A metric that shares its rows with others (blood pressure) opens them all.
+/// names its <c>grantee</c> needs no code. With <c>client_id</c> it is open through that application alone; an application
+/// that is the <c>grantee</c> too has it itself, whomever it acts for. A metric that shares its rows with others (blood
+/// pressure) opens them all.
 /// With <c>?owner=</c> an admin grants on what was granted to them, and never more than that.
 /// </summary>
 public static class OfferGrant
@@ -18,7 +20,8 @@ public static class OfferGrant
 
     public sealed record Request(
         string? Opens, string? Access, [StringLength(64)] string? Category, Guid? SourceId, [StringLength(64)] string? Metric,
-        DateTimeOffset? From, DateTimeOffset? Until, DateTimeOffset? EndsAt, [StringLength(100, MinimumLength = 1)] string? Label, Guid? Grantee, DateTimeOffset? CodeExpiresAt);
+        DateTimeOffset? From, DateTimeOffset? Until, DateTimeOffset? EndsAt, [StringLength(100, MinimumLength = 1)] string? Label, Guid? Grantee, Guid? ClientId,
+        DateTimeOffset? CodeExpiresAt);
 
     /// <summary>The offer, and its code: null where it names who may accept it.</summary>
     public sealed record Response(Grant Grant, string? Code);
@@ -57,13 +60,13 @@ public static class OfferGrant
         {
             await db.ExecuteAsync(
                 """
-                insert into grants (grant_id, opens, category, source_id, metric, from_at, until_at, access, ends_at, label, grantee_id, code_hash, code_expires_at)
-                values (@grantId, @Opens, @Category, @SourceId, @Metric, @From::timestamptz, @Until::timestamptz, @access, coalesce(@EndsAt::timestamptz, 'infinity'), @Label, @Grantee, @hash, @codeExpiresAt)
+                insert into grants (grant_id, opens, category, source_id, metric, from_at, until_at, access, ends_at, label, grantee_id, client_id, code_hash, code_expires_at)
+                values (@grantId, @Opens, @Category, @SourceId, @Metric, @From::timestamptz, @Until::timestamptz, @access, coalesce(@EndsAt::timestamptz, 'infinity'), @Label, @Grantee, @ClientId, @hash, @codeExpiresAt)
                 """,
                 new
                 {
                     grantId, offer.Opens, offer.Category, offer.SourceId, offer.Metric, offer.From, offer.Until, access = (short)AccessNames.Parse(offer.Access)!.Value,
-                    offer.EndsAt, offer.Label, offer.Grantee, hash = InvitationCode.Hash(code), codeExpiresAt = offer.CodeExpiresAt ?? now + Usual,
+                    offer.EndsAt, offer.Label, offer.Grantee, offer.ClientId, hash = InvitationCode.Hash(code), codeExpiresAt = offer.CodeExpiresAt ?? now + Usual,
                 });
         }
         catch (PostgresException e) when (e.ConstraintName == "grant_exceeds")
@@ -92,7 +95,7 @@ public static class OfferGrant
         if (offer.Metric is not null != (offer.Opens == "metric")) return Fault("metric", "It is named when a metric is opened, and only then.");
         if ((offer.From ?? offer.Until) is not null)
         {
-            if (offer.Opens is not ("everything" or "source") || offer.Access != "read") return Fault("opens", "A window of time is of everything or of a source, and for reading.");
+            if (offer.Access != "read") return Fault("access", "A window of time is for reading.");
             if (!IsWholeHour(offer.From)) return Fault("from", "A window begins and ends with a whole hour of UTC.");
             if (!IsWholeHour(offer.Until) || offer.Until <= offer.From) return Fault("until", "A window ends with a whole hour of UTC, after it began.");
         }

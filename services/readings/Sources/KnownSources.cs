@@ -73,11 +73,11 @@ internal sealed class KnownSources(Database database) : IDisposable
     /// </summary>
     public async ValueTask<KnownSource?> FindAsync(CurrentUser user, Guid sourceId, CancellationToken ct)
     {
-        if (cache.TryGetValue((user.Id, user.Owner, sourceId), out KnownSource? known)) return known;
+        if (cache.TryGetValue(Key(user, sourceId), out KnownSource? known)) return known;
         known = user.Owner is null
             ? await LoadAsync(user, sourceId, ct) ?? await SharedAsync(user, sourceId, ct)
             : await SharedAsync(user, sourceId, ct);
-        if (known is not null) cache.Set((user.Id, user.Owner, sourceId), known, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = known.IsShared ? SharedLife : Life });
+        if (known is not null) cache.Set(Key(user, sourceId), known, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = known.IsShared ? SharedLife : Life });
         return known;
     }
 
@@ -85,13 +85,17 @@ internal sealed class KnownSources(Database database) : IDisposable
     {
         var shared = await GrantedAsync(user, sourceId, ct);
         if (shared.Count == 0 && user.Owner is { } owner && await IsPublicAsync(user with { Owner = null }, owner, sourceId, ct)) shared = await GrantedAsync(user, sourceId, ct);
-        // Of part of its time there is no more than a look. Whoever has more of the source, has that.
-        var role = shared.Count > 0 ? null : Guest;
-        if (role is not null) shared = await WindowsAsync(user, sourceId, ct);
-        if (shared.Count == 0) return null;
-        if (shared.Count > 1)
+        // Of part of its time there is no more than a look, and with it at what is open for good. Whoever has the source, or
+        // may write to some of it, has that.
+        var windows = shared is [] or [{ Access: (short)Access.Part }] ? await WindowsAsync(user, sourceId, ct) : [];
+        var owners = shared.Concat(windows).Select(one => one.OwnerId).Distinct().ToList();
+        if (owners.Count == 0) return null;
+        if (owners.Count > 1)
             throw new ProblemException(409, "owner-required", "Several people share a source of this id with you: say whose you mean with 'owner'.");
-        return await LoadAsync(user with { Owner = shared[0].OwnerId, Role = role }, sourceId, ct, (Access)shared[0].Access);
+        user = user with { Owner = owners[0] };
+        if (shared.Count > 0 && await LoadAsync(user, sourceId, ct, (Access)shared[0].Access) is var known
+            && (windows.Count == 0 || known?.Metrics.Any(metric => metric.Access >= Access.Write) is true)) return known;
+        return await LoadAsync(user with { Role = Guest }, sourceId, ct, Access.Read);
     }
 
     private Task<IReadOnlyList<SharedRow>> GrantedAsync(CurrentUser user, Guid sourceId, CancellationToken ct) =>
@@ -138,7 +142,10 @@ internal sealed class KnownSources(Database database) : IDisposable
             user.Owner, access, user.Role);
     }
 
-    public void Forget(CurrentUser user, Guid sourceId) => cache.Remove((user.Id, user.Owner, sourceId));
+    public void Forget(CurrentUser user, Guid sourceId) => cache.Remove(Key(user, sourceId));
+
+    // What is shared through one application is not known to another.
+    private static (Guid, Guid?, Guid?, Guid) Key(CurrentUser user, Guid sourceId) => (user.Id, user.ClientId, user.Owner, sourceId);
 
     /// <summary>
     /// Runs a query that trusts what is known of the source. Null where the person has no such source. The version travels

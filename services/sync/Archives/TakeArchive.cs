@@ -6,6 +6,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Mvc;
 using OpenReadings.Chassis;
+using OpenReadings.Events;
 using OpenReadings.Sync.Importing;
 
 namespace OpenReadings.Sync.Archives;
@@ -66,6 +67,13 @@ public static class TakeArchive
         catch (Exception e) when (e is PausedException or FileRefusedException)
         {
             return Problems.Of(503, "archive-unavailable", $"The archive would not be whole: {e.Message}. Try again shortly.");
+        }
+
+        // Told before the first byte: whoever breaks the download off has taken what came.
+        await using (var db = await database.BeginAsync(user, ct))
+        {
+            await db.PublishAsync(new ArchiveTaken(user.Id, Guid.Parse(user.Token.LoginId!), clock.GetUtcNow()));
+            await db.CommitAsync();
         }
 
         http.Response.ContentType = "application/zip";

@@ -40,6 +40,9 @@ public sealed class FakeProvider : IAsyncDisposable
     /// <summary>Signs the next ID tokens; null for ES256 by the published key.</summary>
     public Func<Dictionary<string, object?>, string>? Signs { get; set; }
 
+    /// <summary>Google gives one at the first sign-in only.</summary>
+    public bool GivesRefreshToken { get; set; } = true;
+
     public Dictionary<string, string> LastRequest { get; private set; } = [];
     public ConcurrentBag<string> Revoked { get; } = [];
     public int TokenRequests { get; private set; }
@@ -101,7 +104,7 @@ public sealed class FakeProvider : IAsyncDisposable
         Lie(claims);
         return Results.Json(new
         {
-            access_token = "not-for-any-log-access", refresh_token = $"not-for-any-log-refresh-{Person["sub"]}", token_type = "Bearer", expires_in = 3600, id_token = Signs?.Invoke(claims) ?? Signed(claims, "ES256", Es256),
+            access_token = "not-for-any-log-access", refresh_token = GivesRefreshToken ? $"not-for-any-log-refresh-{Person["sub"]}" : "", token_type = "Bearer", expires_in = 3600, id_token = Signs?.Invoke(claims) ?? Signed(claims, "ES256", Es256),
         });
     }
 

@@ -1,7 +1,9 @@
 using System.Security.Cryptography;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.External;
+using OpenReadings.Identity.Keys;
 using OpenReadings.Identity.Tests.OAuth;
 using static System.Net.HttpStatusCode;
 
@@ -92,6 +94,63 @@ public sealed class HostileProviderTests(ExternalService service) : IClassFixtur
         var before = Fake.TokenRequests;
         await BackAsync(ours, answer);
         Assert.Equal((Unauthorized, before), (ours.Status, Fake.TokenRequests));
+    }
+
+    [Fact]
+    public async Task An_answer_with_the_cookies_that_another_host_of_the_domain_planted_counts_for_nothing()
+    {
+        Comes();
+        using var mallory = new Browser(service);
+        await mallory.GetAsync("/identity/providers/work");
+        using var adas = new Browser(service);
+        await adas.GetAsync("/identity/providers/work");
+        var answer = Fake.Answer(mallory.Left!);
+        // What has the prefix __Host- in production cannot be planted.
+        foreach (var name in mallory.CookieNames.Where(name => !name.StartsWith("or_", StringComparison.Ordinal)).ToList()) adas.SetCookie(name, mallory.Cookie(name)!);
+        await BackAsync(adas, answer);
+        Assert.Equal((Unauthorized, null), (adas.Status, adas.Cookie("or_proof")));
+    }
+
+    [Theory]
+    [InlineData("google", "ada@gmail.com", null, true)]
+    [InlineData("google", "ada@clinic.example", "clinic.example", true)]
+    [InlineData("google", "ada@clinic.example", null, false)]
+    [InlineData("google", "ada@clinic.example", "", false)]
+    [InlineData("google", "ada@gmail.com@clinic.example", null, false)]
+    [InlineData("google", "no address", "clinic.example", false)]
+    [InlineData("google", null, "clinic.example", false)]
+    [InlineData("line", "ada@gmail.com", null, false)]
+    [InlineData("work", "ada@clinic.example", null, true)]
+    public void Google_is_believed_about_addresses_of_its_own_alone(string provider, string? email, string? domain, bool isProven)
+    {
+        var config = new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?> { ["Providers:work:Issuer"] = "https://sso.example.org", ["Providers:work:TrustsEmail"] = "true" }
+            .Concat(from name in new[] { "google", "line", "work" } from key in new[] { "ClientId", "ClientSecret" } select KeyValuePair.Create($"Providers:{name}:{key}", (string?)"x"))).Build();
+        Assert.Equal(isProven, new Providers(config).Find(provider)!.Proves(email, domain));
+    }
+
+    [Fact]
+    public async Task A_proof_waits_for_neither_a_key_nor_a_provider_that_is_gone()
+    {
+        foreach (var isKey in new[] { true, false })
+        {
+            Comes();
+            using var browser = new Browser(service);
+            await browser.GetAsync("/identity/providers/work");
+            await BackAsync(browser, Fake.Answer(browser.Left!));
+            Assert.Contains("You are new here", browser.Html, StringComparison.Ordinal);
+            var sealer = service.Services.GetRequiredService<Sealer>();
+            var gone = new ExternalProof("gone", "https://gone.example", "x", null, false, null, null, DateTimeOffset.UtcNow, "/identity/connections", false, null);
+            await service.SqlAsync("update external_proofs set content = case when @isKey then content else @box end, sealed_with = case when @isKey then 'thrown' else sealed_with end",
+                new { isKey, box = sealer.Seal(System.Text.Json.JsonSerializer.SerializeToUtf8Bytes(gone), "external proof") });
+            await browser.SendAsync(("decision", "make"), ("email", $"{Guid.NewGuid():N}@example.org"));
+            Assert.Equal((BadRequest, true), (browser.Status, browser.Html.Contains("too long, or was finished", StringComparison.Ordinal)));
+            await browser.GetAsync("/identity/provider-proof");
+            Assert.Equal(BadRequest, browser.Status);
+        }
+        // And no door of the framework's stands open beside ours.
+        using var away = service.Anonymous();
+        using var answer = await away.GetAsync("/signout-callback-oidc", TestContext.Current.CancellationToken);
+        Assert.Equal(NotFound, answer.StatusCode);
     }
 
     [Fact]

@@ -65,13 +65,15 @@ public sealed class ProviderTests(ExternalService service) : IClassFixture<Exter
         await browser.GetAsync($"{Proof}?connect=yes");
         await browser.SendAsync(("decision", "connect"), ("email", ada.Email), ("password", ada.Password));
         Assert.Contains("not used since", browser.Html, StringComparison.Ordinal);
+        Fake.GivesRefreshToken = false;
         await GoAsync(browser, "google");
+        Fake.GivesRefreshToken = true;
         Assert.Contains("used last on", browser.Html, StringComparison.Ordinal);
 
         var mine = (await (await ada.Http.GetAsync("/identity/v1/me/external-identities", Ct)).JsonAsync()).GetProperty("external_identities")[0];
         Assert.Equal(("google", service.Fake.Issuer, ada.Email), (mine.Text("provider"), mine.Text("issuer"), mine.Text("email")));
         Assert.False(mine.TryGetProperty("tokens", out _));
-        // With a password there is another way in. Google is told that its tokens are needed no more.
+        // With a password there is another way in. Google is told that its tokens are needed no more: also the one that it gave only once.
         using (var gone = await ada.Http.DeleteAsync("/identity/v1/me/external-identities/google", Ct)) Assert.Equal(NoContent, gone.StatusCode);
         await RevokedAsync(mine.Text("subject"));
         await ada.Http.DeleteAsync("/identity/v1/me/external-identities/google", Ct).RefusedAsync(NotFound, "external-identity-not-found");
@@ -91,13 +93,15 @@ public sealed class ProviderTests(ExternalService service) : IClassFixture<Exter
         Assert.Contains(email, browser.Html, StringComparison.Ordinal);
         var (ada, isVerified, isChosen) = (await service.SqlAsync<(Guid, bool, bool)>("select user_id, email_verified_at is not null, is_chosen from accounts join passwords using (user_id) where email = @email", new { email })).Single();
         Assert.Equal((true, false), (isVerified, isChosen));
+        // What the operator has taken away is no way in.
+        await service.SqlAsync("insert into external_identities (user_id, issuer, subject, provider) values (@ada, 'https://gone.example', @email, 'gone')", new { ada, email });
         await browser.SendAsync();
         Assert.Equal((Conflict, true), (browser.Status, browser.Html.Contains("It is your only way in", StringComparison.Ordinal)));
 
         // A password, chosen by mail, is another one. And the account can be left.
         var token = $"om_{Guid.NewGuid():N}";
         await service.SqlAsync("insert into mail_tokens (user_id, token_hash, purpose, email, expires_at) values (@ada, sha256(convert_to(@token, 'UTF8')), 'reset', @email, now() + interval '1 hour')", new { ada, token, email });
-        using (var reset = await service.PostAsync("password-resets/confirm", new { token, new_password = Person.FirstPassword })) Assert.Equal(NoContent, reset.StatusCode);
+        using (var reset = await service.PostAsync("password-resets/confirm", new { token, new_password = Person.FirstPassword })) Assert.Equal(OK, reset.StatusCode);
         using var login = await service.PostAsync("logins", new { email, password = Person.FirstPassword });
         var http = service.WithToken((await login.TokensAsync()).AccessToken);
         Assert.True((await (await http.GetAsync("/identity/v1/me", Ct)).JsonAsync()).GetProperty("has_password").GetBoolean());
@@ -120,6 +124,25 @@ public sealed class ProviderTests(ExternalService service) : IClassFixture<Exter
         Assert.Contains("LINE", browser.Html, StringComparison.Ordinal);
         Assert.False((await service.SqlAsync<bool>("select email_verified_at is not null from accounts where email = @email", new { email })).Single());
         Assert.Equal(["verify"], await service.SqlAsync<string>("select kind from mail_outbox join accounts using (user_id) where email = @email union select purpose from mail_tokens join accounts using (user_id) where accounts.email = @email", new { email }));
+    }
+
+    [Fact]
+    public async Task A_browser_that_was_left_alone_connects_nothing_and_is_asked_anew_over_there_too()
+    {
+        var ada = await Person.SignedUpAsync(service);
+        using var browser = new Browser(service);
+        await browser.GetAsync(Connections);
+        await browser.SignInAsync(ada);
+        Comes("work", "left-alone@work.example");
+        var link = LinkTo(browser, "work");
+        await GoAsync(browser, "work", link);
+        Assert.DoesNotContain("max_age", Fake.LastRequest.Keys);
+        await service.AgeAsync(ada);
+        await GoAsync(browser, "work", link);
+        Assert.Equal("900", Fake.LastRequest["max_age"]);
+        await browser.SendAsync(("decision", "connect"), ("password", ada.Password));
+        Assert.Contains("<h1>Sign in</h1>", browser.Html, StringComparison.Ordinal);
+        Assert.Empty(await service.SqlAsync<string>("select issuer from external_identities where user_id = @AccountId", new { ada.AccountId }));
     }
 
     [Fact]
@@ -175,6 +198,29 @@ public sealed class ProviderTests(ExternalService service) : IClassFixture<Exter
     }
 
     [Fact]
+    public async Task A_connection_does_not_slip_in_behind_a_new_password()
+    {
+        var ada = await Person.SignedUpAsync(service);
+        using var browser = new Browser(service);
+        await browser.GetAsync(Connections);
+        await browser.SignInAsync(ada);
+        Comes("work", null);
+        await GoAsync(browser, "work", LinkTo(browser, "work"));
+        // The old password is checked while the new one is being stored.
+        var resetting = service.SqlAsync<int>(
+            """
+            select 1 from accounts where user_id = @AccountId for no key update;
+            select pg_sleep(3);
+            update logins set ended_at = now(), ended_because = 'password-changed' where user_id = @AccountId
+            """, new { ada.AccountId });
+        while ((await service.SqlAsync<int>("select 1 from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'")).Count == 0) await Task.Delay(20, Ct);
+        await browser.SendAsync(("decision", "connect"), ("password", ada.Password));
+        await resetting;
+        Assert.DoesNotContain("not used since", browser.Html, StringComparison.Ordinal);
+        Assert.Empty(await service.SqlAsync<string>("select subject from external_identities where user_id = @AccountId", new { ada.AccountId }));
+    }
+
+    [Fact]
     public async Task A_second_factor_and_a_disabled_account_count_here_as_well()
     {
         var mine = await AuthenticatorOf.AddedAsync(service);
@@ -204,7 +250,7 @@ public sealed class ProviderTests(ExternalService service) : IClassFixture<Exter
         var token = $"om_{Guid.NewGuid():N}";
         await service.SqlAsync(
             "insert into mail_tokens (user_id, token_hash, purpose, email, expires_at) values (@AccountId, sha256(convert_to(@token, 'UTF8')), 'reset', @Email, now() + interval '1 hour')", new { mallory.AccountId, token, mallory.Email });
-        using (var reset = await service.PostAsync("password-resets/confirm", new { token, new_password = "Not-for-any-log-ada-1" })) Assert.Equal(NoContent, reset.StatusCode);
+        using (var reset = await service.PostAsync("password-resets/confirm", new { token, new_password = "Not-for-any-log-ada-1" })) Assert.Equal(OK, reset.StatusCode);
         using var browser = new Browser(service);
         await GoAsync(browser, "work");
         Assert.Contains("You are new here", browser.Html, StringComparison.Ordinal);

@@ -88,6 +88,25 @@ public sealed class PasskeyTests(PasskeyTests.OwnService service) : IClassFixtur
     }
 
     [Fact]
+    public async Task Within_a_login_a_passkey_proves_its_person_and_nobody_else()
+    {
+        var mine = await AuthenticatorOf.AddedAsync(service);
+        var (ada, bob) = (mine.Person, await Person.SignedInAsync(service));
+        await AddAsync(ada);
+        await service.AgeAsync(ada);
+        await service.AgeAsync(bob);
+        await ada.Http.PostAsJsonAsync("/identity/v1/me/recovery-codes", new { password = ada.Password }, Ct).RefusedAsync(Forbidden, "insufficient-user-authentication");
+        Task<HttpResponseMessage> ProveAsync(Person person, JsonElement credential) => person.Http.PostAsJsonAsync("/identity/v1/logins/current/proof", new { credential }, Ct);
+        await ProveAsync(bob, await Browser.GetAsync(await AskAsync(), Origin)).RefusedAsync(Forbidden, "invalid-passkey");
+        var answer = await Browser.GetAsync(await AskAsync(), Origin);
+        using (var proved = await ProveAsync(ada, answer)) Assert.Equal(OK, proved.StatusCode);
+        await ProveAsync(ada, answer).RefusedAsync(Forbidden, "invalid-passkey");
+        await RefusedAsync(answer);
+        using (var made = await ada.Http.PostAsJsonAsync("/identity/v1/me/recovery-codes", new { password = ada.Password }, Ct)) Assert.Equal(OK, made.StatusCode);
+        await bob.Http.PostAsync("/identity/v1/me/totp", null, Ct).RefusedAsync(Forbidden, "insufficient-user-authentication");
+    }
+
+    [Fact]
     public async Task Passkeys_are_listed_named_anew_and_taken_away_by_their_person_alone()
     {
         var (ada, bob) = (await Person.SignedInAsync(service), await Person.SignedInAsync(service));

@@ -221,6 +221,33 @@ public sealed class TotpTests(IdentityService service)
         Assert.Equal("pwd otp", Assert.Single(await service.SqlAsync<string>("select methods from logins where user_id = @AccountId and client_id = 'browser'", new { mine.Person.AccountId })));
     }
 
+    [Fact]
+    public async Task Whoever_has_the_password_and_no_code_stands_in_the_audit_with_that()
+    {
+        var mine = await AuthenticatorOf.AddedAsync(service);
+        await mine.SignInAsync(mine.Wrong()).RefusedAsync(Unauthorized, "invalid-code");
+        await mine.SignInAsync(mine.Wrong()).RefusedAsync(Unauthorized, "invalid-code");
+        await mine.SignInAsync(null, "Not-for-any-log-9").RefusedAsync(Unauthorized, "invalid-credentials");
+        IReadOnlyList<bool> told;
+        for (var since = TimeProvider.System.GetTimestamp(); (told = await ToldAsync()).Count < 2; await Task.Delay(20, Ct))
+            Assert.True(TimeProvider.System.GetElapsedTime(since) < TimeSpan.FromSeconds(10));
+        Assert.Equal([false, true], told);
+        Task<IReadOnlyList<bool>> ToldAsync() => service.SqlAsync<bool>(
+            "select (details ->> 'password_was_right')::bool from audit where user_id = @AccountId and action = 'sign-in-refused' order by 1", new { mine.Person.AccountId });
+    }
+
+    [Fact]
+    public async Task The_login_of_an_application_says_how_its_person_proved_who_they_are()
+    {
+        var (app, mine) = (await App.MadeAsync(service), await AuthenticatorOf.AddedAsync(service));
+        using var browser = new Browser(service);
+        await browser.AskAsync(app.Request());
+        await browser.SendAsync(("email", mine.Person.Email), ("password", mine.Person.Password), ("code", await mine.NextAsync()));
+        await browser.SendAsync(("decision", "allow"));
+        using (var answer = await app.TokensAsync(browser.LeftWith["code"])) Assert.Equal(OK, answer.StatusCode);
+        Assert.Equal("pwd otp", Assert.Single(await service.SqlAsync<string>("select methods from logins where user_id = @AccountId and client_id = @ClientId", new { mine.Person.AccountId, app.ClientId })));
+    }
+
     private static string Issuer => new Uri(Support.TestIdentity.Issuer).Host;
 
     private Task ForgetTriesAsync(AuthenticatorOf mine) => service.SqlAsync("delete from code_tries where user_id = @AccountId", new { mine.Person.AccountId });

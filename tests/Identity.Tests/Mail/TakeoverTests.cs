@@ -103,9 +103,9 @@ public sealed class TakeoverTests(MailingService service) : IClassFixture<Mailin
         {
             await service.PostAsync("password-resets", new { email = ada.Email });
             var reset = await service.Mail.WaitForAsync(ada.Email, NewPassword);
-            Assert.Equal(NoContent, (await service.PostAsync("password-resets/confirm", new { token = reset.Token, new_password = "Not-for-any-log-2" })).StatusCode);
+            Assert.Equal(OK, (await service.PostAsync("password-resets/confirm", new { token = reset.Token, new_password = "Not-for-any-log-2" })).StatusCode);
         }
-        else Assert.Equal(NoContent, (await ada.ChangePasswordAsync(ada.Password, "Not-for-any-log-2")).StatusCode);
+        else Assert.Equal(OK, (await ada.ChangePasswordAsync(ada.Password, "Not-for-any-log-2")).StatusCode);
         await service.PostAsync("email-changes/confirm", new { token = mail.Token }).RefusedAsync(BadRequest, "invalid-token");
         await Task.Delay(4000, Ct);
         Assert.Empty(service.Mail.To(late));
@@ -117,7 +117,7 @@ public sealed class TakeoverTests(MailingService service) : IClassFixture<Mailin
         var ada = await Person.SignedInAsync(service);
         await service.PostAsync("password-resets", new { email = ada.Email });
         await service.Mail.WaitForAsync(ada.Email, NewPassword);
-        Assert.Equal(NoContent, (await ada.ChangePasswordAsync(ada.Password, "Not-for-any-log-eve-3")).StatusCode);
+        Assert.Equal(OK, (await ada.ChangePasswordAsync(ada.Password, "Not-for-any-log-eve-3")).StatusCode);
         await ChooseAsync(ada);
     }
 
@@ -143,7 +143,7 @@ public sealed class TakeoverTests(MailingService service) : IClassFixture<Mailin
         await ChangeAsync(ada, NewAddress());
         Assert.Equal(NoContent, (await UndoAsync(await service.Mail.WaitForAsync(ada.Email, Changed))).StatusCode);
         var reset = await service.Mail.WaitForAsync(ada.Email, NewPassword);
-        Assert.Equal(NoContent, (await service.PostAsync("password-resets/confirm", new { token = reset.Token, new_password = "Not-for-any-log-2" })).StatusCode);
+        Assert.Equal(OK, (await service.PostAsync("password-resets/confirm", new { token = reset.Token, new_password = "Not-for-any-log-2" })).StatusCode);
         Assert.Equal(OK, (await authenticator.SignInAsync(await authenticator.NextAsync(), "Not-for-any-log-2")).StatusCode);
         Assert.Single(await service.SqlAsync<Guid>("select passkey_id from passkeys where user_id = @AccountId", new { ada.AccountId }));
     }
@@ -161,12 +161,147 @@ public sealed class TakeoverTests(MailingService service) : IClassFixture<Mailin
     }
 
     [Fact]
+    public async Task A_forgotten_password_ends_every_login_key_and_consent_and_says_what_stays()
+    {
+        var ada = await VerifiedPersonAsync();
+        var key = await KeyAsync(ada);
+        var app = await App.MadeAsync(service, ada);
+        await PasskeyAsync(ada);
+        using var browser = new Browser(service);
+        await CodeFlowTests.AllowedAsync(browser, app, ada);
+        await service.PostAsync("password-resets", new { email = ada.Email });
+        var done = await ResetAsync(ada);
+        Assert.Equal((3, 1, 1, 1, 1), (Count(done, "logins_ended"), Count(done, "api_keys_ended"), Count(done, "consents_ended"), Count(done, "passkeys_left"), Count(done, "applications_left")));
+        Assert.False(await IsGoodAsync(key));
+        Assert.Empty(await service.SqlAsync<Guid>("select client_id from consents where user_id = @AccountId", new { ada.AccountId }));
+        using (var own = await app.PostAsync("tokens", ("grant_type", "client_credentials"))) Assert.Equal(OK, own.StatusCode);
+        var mail = await service.Mail.WaitForAsync(ada.Email, "Your password was changed");
+        foreach (var said in new[] { "all API keys (1)", "passkeys (1)", "applications of your own (1)" }) Assert.Contains(said, mail.Text, StringComparison.Ordinal);
+        Assert.Empty(await service.SqlAsync<string>("select data::text from kept.events where event_type = 'account.recovered.v1' and subject = @AccountId::text", new { ada.AccountId }));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_somebody_added_who_held_the_account_ends_with_their_hold_and_what_was_there_before_stays(bool byUndo)
+    {
+        var ada = await VerifiedPersonAsync();
+        var (mine, mineKey) = (await App.MadeAsync(service, ada), await KeyAsync(ada));
+        await PasskeyAsync(ada);
+        // Eve has the password.
+        var since = (await service.SqlAsync<DateTimeOffset>("select clock_timestamp()")).Single();
+        if (byUndo) await ChangeAsync(ada, NewAddress());
+        else
+        {
+            Assert.Equal(OK, (await ada.ChangePasswordAsync(ada.Password, "Not-for-any-log-eve-3")).StatusCode);
+            ada.Password = "Not-for-any-log-eve-3";
+            await ada.SignInAsync();
+        }
+        var (key, his) = (await KeyAsync(ada), await App.MadeAsync(service, ada));
+        var secret = (await (await ada.Http.PostAsJsonAsync($"/identity/v1/me/applications/{mine.ClientId}/secrets", new { }, Ct)).JsonAsync()).GetProperty("client_secret").GetString();
+        await PasskeyAsync(ada);
+        var authenticator = new AuthenticatorOf(service, ada);
+        await authenticator.MakeAsync();
+        (await authenticator.ConfirmAsync(await authenticator.NextAsync())).EnsureSuccessStatusCode();
+
+        if (byUndo) Assert.Equal(NoContent, (await UndoAsync(await service.Mail.WaitForAsync(ada.Email, Changed))).StatusCode);
+        else
+        {
+            await service.PostAsync("password-resets", new { email = ada.Email });
+            await ChooseAsync(ada);
+        }
+        Assert.Equal((false, false), (await IsGoodAsync(key), await IsGoodAsync(mineKey)));
+        Assert.Equal([mine.ClientId], await service.SqlAsync<string>("select client_id::text from applications where user_id = @AccountId", new { ada.AccountId }));
+        await his.PostAsync("tokens", ("grant_type", "client_credentials")).ErrorAsync(Unauthorized, "invalid_client");
+        await (mine with { Secret = secret }).PostAsync("tokens", ("grant_type", "client_credentials")).ErrorAsync(Unauthorized, "invalid_client");
+        using (var own = await mine.PostAsync("tokens", ("grant_type", "client_credentials"))) Assert.Equal(OK, own.StatusCode);
+        Assert.Equal((1, 0, 0), ((await service.SqlAsync<int>("select count(*)::int from passkeys where user_id = @AccountId", new { ada.AccountId })).Single(),
+            (await service.SqlAsync<int>("select count(*)::int from totp where user_id = @AccountId", new { ada.AccountId })).Single(),
+            (await service.SqlAsync<int>("select count(*)::int from recovery_codes where user_id = @AccountId", new { ada.AccountId })).Single()));
+        // Readings hears from when on.
+        var told = (await service.SqlAsync<DateTimeOffset>("select (data ->> 'since')::timestamptz from kept.events where event_type = 'account.recovered.v1' and subject = @AccountId::text", new { ada.AccountId })).Single();
+        Assert.InRange(told, since, since.AddSeconds(30));
+        Assert.Contains("account.deleted.v1", await service.EventsOfAsync(Guid.Parse(his.ClientId)));
+        if (byUndo) return;
+        // What she adds from now on is hers, also when she forgets it again.
+        await PasskeyAsync(ada);
+        await service.SqlAsync("delete from mail_tokens where user_id = @AccountId", new { ada.AccountId });
+        Assert.Equal(2, await AgainAsync());
+
+        async Task<int> AgainAsync()
+        {
+            var before = service.Mail.To(ada.Email).Count(mail => mail.Subject == NewPassword);
+            await service.PostAsync("password-resets", new { email = ada.Email });
+            while (service.Mail.To(ada.Email).Count(mail => mail.Subject == NewPassword) == before) await Task.Delay(20, Ct);
+            return Count(await ResetAsync(ada), "passkeys_left");
+        }
+    }
+
+    [Fact]
+    public async Task No_key_slips_in_behind_a_reset_at_the_same_moment()
+    {
+        for (var round = 0; round < 3; round++)
+        {
+            var ada = await VerifiedPersonAsync();
+            await service.PostAsync("password-resets", new { email = ada.Email });
+            var reset = await service.Mail.WaitForAsync(ada.Email, NewPassword);
+            var making = Enumerable.Range(0, 20).Select(async i =>
+            {
+                await Task.Delay(i * 8, Ct);
+                using var made = await ada.Http.PostAsJsonAsync("/identity/v1/me/api-keys", new { name = "k", scopes = new[] { "readings:read" } }, Ct);
+            }).ToList();
+            Assert.Equal(OK, (await service.PostAsync("password-resets/confirm", new { token = reset.Token, new_password = "Not-for-any-log-2" })).StatusCode);
+            await Task.WhenAll(making);
+            Assert.Empty(await service.SqlAsync<string>("select key_id from api_keys where user_id = @AccountId and ended_at is null", new { ada.AccountId }));
+        }
+    }
+
+    [Fact]
+    public async Task A_change_of_the_password_says_which_keys_go_on_and_ends_them_when_asked()
+    {
+        var ada = await VerifiedPersonAsync();
+        var key = await KeyAsync(ada);
+        await ada.SignInAsync();
+        async Task<System.Text.Json.JsonElement> ChangeAsync(string next, bool? endOthers)
+        {
+            using var changed = await ada.Http.PutAsJsonAsync("/identity/v1/me/password", new { current_password = ada.Password, new_password = next, end_others = endOthers ?? false }, Ct);
+            Assert.Equal(OK, changed.StatusCode);
+            ada.Password = next;
+            return await changed.JsonAsync();
+        }
+        var first = await ChangeAsync("Not-for-any-log-2", null);
+        Assert.Equal((1, 0, 1), (Count(first, "logins_ended"), Count(first, "api_keys_ended"), Count(first, "api_keys_left")));
+        Assert.Contains("API keys that go on: 1", (await service.Mail.WaitForAsync(ada.Email, "Your password was changed")).Text, StringComparison.Ordinal);
+        Assert.True(await IsGoodAsync(key));
+        var second = await ChangeAsync("Not-for-any-log-3", true);
+        Assert.Equal((0, 1, 0), (Count(second, "logins_ended"), Count(second, "api_keys_ended"), Count(second, "api_keys_left")));
+        Assert.False(await IsGoodAsync(key));
+        Assert.Equal(OK, (await ada.Http.GetAsync("/identity/v1/me", Ct)).StatusCode);
+    }
+
+    [Fact]
+    public async Task Whoever_has_confirmed_their_address_hears_of_keys_and_applications_and_of_nothing_that_was_written_into_them()
+    {
+        var (ada, unconfirmed) = (await VerifiedPersonAsync(), await Person.SignedInAsync(service));
+        await KeyAsync(unconfirmed);
+        using (var made = await ada.Http.PostAsJsonAsync("/identity/v1/me/api-keys", new { name = "Call +1 555 0100 to keep your account", scopes = new[] { "readings:read" } }, Ct)) Assert.Equal(Created, made.StatusCode);
+        var mail = await service.Mail.WaitForAsync(ada.Email, "An API key was made in your account");
+        Assert.DoesNotContain("555", mail.Text, StringComparison.Ordinal);
+        await App.MadeAsync(service, ada);
+        await service.Mail.WaitForAsync(ada.Email, "An application was made in your account");
+        for (var more = 0; more < 8; more++) await KeyAsync(ada);
+        while ((await service.SqlAsync<int>("select count(*)::int from mail_outbox where user_id = @AccountId", new { ada.AccountId })).Single() > 0) await Task.Delay(20, Ct);
+        Assert.Equal(5, service.Mail.To(ada.Email).Count(one => one.Subject.EndsWith("was made in your account", StringComparison.Ordinal)));
+        Assert.DoesNotContain(service.Mail.To(unconfirmed.Email), one => one.Subject.EndsWith("was made in your account", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Whoever_reads_at_an_address_that_was_mistyped_comes_no_further_than_the_authenticator()
     {
         var authenticator = await AuthenticatorOf.AddedAsync(service);
         await service.PostAsync("password-resets", new { email = authenticator.Person.Email });
         var reset = await service.Mail.WaitForAsync(authenticator.Person.Email, NewPassword);
-        Assert.Equal(NoContent, (await service.PostAsync("password-resets/confirm", new { token = reset.Token, new_password = "Not-for-any-log-2" })).StatusCode);
+        Assert.Equal(OK, (await service.PostAsync("password-resets/confirm", new { token = reset.Token, new_password = "Not-for-any-log-2" })).StatusCode);
         // Nor did they get a way to undo it.
         Assert.DoesNotContain(service.Mail.To(authenticator.Person.Email), mail => mail.Subject == FactorAdded);
         await authenticator.SignInAsync(null, "Not-for-any-log-2").RefusedAsync(Unauthorized, "second-factor-required");
@@ -214,6 +349,32 @@ public sealed class TakeoverTests(MailingService service) : IClassFixture<Mailin
         return (authenticator, ada);
     }
 
+    private async Task<Person> VerifiedPersonAsync()
+    {
+        var ada = await Person.SignedInAsync(service);
+        await service.SqlAsync("update accounts set email_verified_at = now() where user_id = @AccountId", new { ada.AccountId });
+        return ada;
+    }
+
+    private static async Task<string> KeyAsync(Person person)
+    {
+        using var made = await person.Http.PostAsJsonAsync("/identity/v1/me/api-keys", new { name = "k", scopes = new[] { "readings:read" } }, Ct);
+        Assert.Equal(Created, made.StatusCode);
+        return (await made.JsonAsync()).GetProperty("key").GetString()!;
+    }
+
+    private async Task<bool> IsGoodAsync(string key) => (await (await service.PostAsync("api-keys/introspect", new { api_key = key })).JsonAsync()).GetProperty("active").GetBoolean();
+
+    private async Task<System.Text.Json.JsonElement> ResetAsync(Person person)
+    {
+        var reset = await service.Mail.WaitForAsync(person.Email, NewPassword);
+        using var done = await service.PostAsync("password-resets/confirm", new { token = reset.Token, new_password = "Not-for-any-log-2" });
+        Assert.Equal(OK, done.StatusCode);
+        return await done.JsonAsync();
+    }
+
+    private static int Count(System.Text.Json.JsonElement said, string name) => said.GetProperty(name).GetInt32();
+
     private Task PasskeyAsync(Person person) => service.SqlAsync(
         """
         insert into passkeys (user_id, passkey_id, name, credential_id, public_key, sign_count, transports, is_backup_eligible, is_backed_up)
@@ -236,7 +397,7 @@ public sealed class TakeoverTests(MailingService service) : IClassFixture<Mailin
     {
         var reset = await service.Mail.WaitForAsync(person.Email, NewPassword);
         person.Password = "Not-for-any-log-2";
-        Assert.Equal(NoContent, (await service.PostAsync("password-resets/confirm", new { token = reset.Token, new_password = person.Password })).StatusCode);
+        Assert.Equal(OK, (await service.PostAsync("password-resets/confirm", new { token = reset.Token, new_password = person.Password })).StatusCode);
         await person.SignInAsync();
     }
 

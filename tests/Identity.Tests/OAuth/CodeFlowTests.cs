@@ -101,10 +101,23 @@ public sealed class CodeFlowTests(IdentityService service)
 
     [Theory]
     [MemberData(nameof(Wrong))]
-    public async Task What_is_wrong_with_a_request_goes_back_to_the_application(string parameter, string? value, string error)
+    public async Task What_is_wrong_with_a_request_goes_back_to_the_application_by_itself_only_where_the_person_has_let_it_in(string parameter, string? value, string error)
     {
-        var app = await App.MadeAsync(service);
+        var (app, ada) = (await App.MadeAsync(service), await Person.SignedUpAsync(service));
         using var browser = new Browser(service);
+        // A link that somebody made who has registered an address of their own: nobody is led there without a click, signed in or not.
+        await browser.AskAsync(app.Request(changes: (parameter, value)));
+        Assert.Equal((null, BadRequest), (browser.Left, browser.Status));
+        Assert.Contains("Go on to https://lab.example</a>", browser.Html, StringComparison.Ordinal);
+        var link = WebUtility.HtmlDecode(System.Text.RegularExpressions.Regex.Match(browser.Html, "<a href=\"([^\"]*)\"").Groups[1].Value);
+        Assert.StartsWith($"{App.Callback}?error={error}&", link, StringComparison.Ordinal);
+        await browser.AskAsync(app.Request());
+        await browser.SignInAsync(ada);
+        await browser.AskAsync(app.Request(changes: (parameter, value)));
+        Assert.Null(browser.Left);
+
+        await browser.AskAsync(app.Request());
+        await browser.SendAsync(("decision", "allow"));
         await browser.AskAsync(app.Request(changes: (parameter, value)));
         Assert.StartsWith(App.Callback, browser.Left!, StringComparison.Ordinal);
         Assert.Equal((error, "s-1", OpenReadings.Support.TestIdentity.Issuer), (browser.LeftWith["error"], browser.LeftWith["state"], browser.LeftWith["iss"]));
@@ -325,6 +338,14 @@ public sealed class CodeFlowTests(IdentityService service)
         await browser.AskAsync(app.Request(changes: ("prompt", "none")));
         Assert.Equal("login_required", browser.LeftWith["error"]);
         await app.RefreshAsync(tokens.Text("refresh_token")).ErrorAsync(BadRequest, "invalid_grant");
+
+        // Once more, for whoever is not signed in, and with the ID token of somebody else: a link that anybody can make leads on by a click only.
+        foreach (var query in new[] { $"client_id={app.ClientId}", $"id_token_hint={tokens.Text("id_token")}" })
+        {
+            await browser.GetAsync($"/identity/v1/end-session?{query}&post_logout_redirect_uri=https%3A%2F%2Flab.example%2Fbye&state=x");
+            Assert.Equal((null, OK), (browser.Left, browser.Status));
+            Assert.Contains("<a href=\"https://lab.example/bye?state=x\" rel=\"noreferrer\">Go on to https://lab.example</a>", browser.Html, StringComparison.Ordinal);
+        }
 
         await AllowedAsync(browser, app, ada);
         await browser.GetAsync("/identity/v1/end-session");

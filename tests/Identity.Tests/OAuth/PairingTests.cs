@@ -13,7 +13,7 @@ public sealed class PairingTests(IdentityService service)
     {
         var (app, other, ada) = (await App.MadeAsync(service, isPublic: true), await App.MadeAsync(service, isPublic: true), await Person.SignedInAsync(service));
         var code = await PairAsync(ada, app);
-        Assert.Matches("^[B-DF-HJ-NP-TV-XZ]{4}-[B-DF-HJ-NP-TV-XZ]{4}$", code);
+        Assert.Matches("^[B-DF-HJ-NP-TV-XZ]{4}(-[B-DF-HJ-NP-TV-XZ]{4}){2}$", code);
         await RedeemAsync(other, code).ErrorAsync(BadRequest, "invalid_grant");
         var answers = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => RedeemAsync(app, code.ToLowerInvariant().Replace("-", " ", StringComparison.Ordinal))));
         var tokens = await Assert.Single(answers, answer => answer.StatusCode == OK).JsonAsync();
@@ -37,13 +37,33 @@ public sealed class PairingTests(IdentityService service)
     }
 
     [Fact]
-    public async Task Codes_are_not_guessed()
+    public async Task Codes_are_not_guessed_and_nobody_uses_up_the_tries_of_others()
     {
         var (app, ada) = (await App.MadeAsync(service, isPublic: true), await Person.SignedInAsync(service));
         for (var guess = 0; guess < 10; guess++) await RedeemAsync(app, $"BCDF-{"BCDFGHJKLM"[guess]}BBB").ErrorAsync(BadRequest, "invalid_grant");
         await RedeemAsync(app, await PairAsync(ada, app)).ErrorAsync(BadRequest, "slow_down");
         for (var more = 1; more < 5; more++) await PairAsync(ada, app);
         await ada.Http.PostAsJsonAsync("/identity/v1/me/pairings", new { client_id = app.ClientId, scopes = new[] { "readings:write" } }, Ct).RefusedAsync(TooManyRequests, "too-many-codes");
+    }
+
+    [Fact]
+    public async Task Whoever_guesses_from_everywhere_keeps_nobody_else_out()
+    {
+        var (app, ada) = (await App.MadeAsync(service, isPublic: true), await Person.SignedInAsync(service));
+        Task<HttpResponseMessage> FromAsync(string place, string code)
+        {
+            var http = service.Anonymous();
+            http.DefaultRequestHeaders.Add("X-Forwarded-For", place);
+            return http.PostAsync("/identity/v1/tokens", new FormUrlEncodedContent(new Dictionary<string, string>
+            { ["client_id"] = app.ClientId, ["grant_type"] = "urn:openreadings:grant-type:pairing-code", ["code"] = code }), Ct);
+        }
+        for (var place = 1; place <= 12; place++)
+        {
+            for (var guess = 0; guess < 10; guess++) await FromAsync($"203.0.113.{place}", $"BCDF-GHJK-{"BCDFGHJKLM"[guess]}BBB").ErrorAsync(BadRequest, "invalid_grant");
+            await FromAsync($"203.0.113.{place}", "BCDF-GHJK-LMNP").ErrorAsync(BadRequest, "slow_down");
+        }
+        using var paired = await FromAsync("198.51.100.7", await PairAsync(ada, app));
+        Assert.Equal(OK, paired.StatusCode);
     }
 
     private static async Task<string> PairAsync(Person person, App app) =>

@@ -90,6 +90,8 @@ public sealed partial class Browser : IDisposable
 
     public string? Cookie(string name) => cookies.GetAllCookies().FirstOrDefault(cookie => cookie.Name == name)?.Value;
 
+    public IEnumerable<string> CookieNames => cookies.GetAllCookies().Select(cookie => cookie.Name);
+
     public void SetCookie(string name, string value) => cookies.Add(http.BaseAddress!, new Cookie(name, value, "/"));
 
     public Task AskAsync(Dictionary<string, string> request) => GoAsync(HttpMethod.Get, QueryHelpers.AddQueryString("/identity/v1/authorize", request!));

@@ -19,7 +19,7 @@ public sealed class UnderWayTests(IdentityService service)
         var other = await PairAsync(ada.Http, app, "readings:write");
         await ada.SignInAsync();
         var mine = await PairAsync(ada.Http, app, "readings:write");
-        Assert.Equal(NoContent, (await ada.ChangePasswordAsync(ada.Password, "Not-for-any-log-2")).StatusCode);
+        Assert.Equal(OK, (await ada.ChangePasswordAsync(ada.Password, "Not-for-any-log-2")).StatusCode);
 
         await service.RefreshAsync(thief.RefreshToken).RefusedAsync(Unauthorized, "invalid-refresh-token");
         await app.PostAsync("tokens", ("grant_type", Pairing), ("code", code)).ErrorAsync(BadRequest, "invalid_grant");

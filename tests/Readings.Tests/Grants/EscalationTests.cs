@@ -218,12 +218,12 @@ public sealed class EscalationTests(ReadingsService service)
     }
 
     [Fact]
-    public async Task A_key_accepts_what_names_its_id_and_no_code()
+    public async Task A_program_that_acts_as_itself_accepts_what_names_its_id_and_no_code_and_a_key_that_acts_as_its_person_accepts_nothing()
     {
         var (ada, scale, source) = await SettingAsync();
         var claims = Support.TestIdentity.Claims(scale.Id);
         claims.Remove("sid");
-        claims["client_id"] = "api-key:k3J9x0QmZ2aB";
+        claims["client_id"] = scale.Id.ToString();
         using var key = service.WithToken(service.Identity.Sign(service.Identity.Header(), claims));
         async Task<(HttpStatusCode, string)> AcceptAsync(string body)
         {
@@ -237,6 +237,10 @@ public sealed class EscalationTests(ReadingsService service)
         Assert.Equal(HttpStatusCode.NotFound, (await AcceptAsync($$"""{"grant_id": "{{other.GetProperty("grant").GetProperty("grant_id").GetGuid()}}"}""")).Item1);
 
         var (_, offered) = await ada.SendAsync(HttpMethod.Post, "grants", GrantTests.Offer("metric", source, "write", $$""", "grantee": "{{scale.Id}}" """));
+        claims["client_id"] = "api-key:k3J9x0QmZ2aB";
+        using var hers = service.WithToken(service.Identity.Sign(service.Identity.Header(), claims));
+        using (var content = new StringContent($$"""{"grant_id": "{{offered.GetProperty("grant").GetProperty("grant_id").GetGuid()}}"}""", System.Text.Encoding.UTF8, "application/json"))
+        using (var refused = await hers.PostAsync("/readings/v1/grants/accept", content, ReadingsService.Ct)) Assert.Equal(HttpStatusCode.Forbidden, refused.StatusCode);
         var (status, answer) = await AcceptAsync($$"""{"grant_id": "{{offered.GetProperty("grant").GetProperty("grant_id").GetGuid()}}"}""");
         Assert.True(status == HttpStatusCode.OK, answer);
         using var row = new StringContent(Given.Rows(Given.Row(Given.Minute(4), ("heart_rate", 64))), System.Text.Encoding.UTF8, "application/json");

@@ -5,8 +5,8 @@ using Npgsql;
 namespace OpenReadings.ReadingsTests;
 
 /// <summary>
-/// Every kind of grant with every access, in every state, against every table and every verb: what is expected is computed
-/// here from what was granted, and not from what the service stores.
+/// Every kind of grant to everybody who can have one, with every access, in every state, against every table and every verb: what
+/// is expected is computed here from what was granted, and not from what the service stores.
 /// </summary>
 public sealed class GrantMatrixTests(ReadingsService service)
 {
@@ -18,11 +18,20 @@ public sealed class GrantMatrixTests(ReadingsService service)
     private sealed record Part(string Name, Guid Source, int Series);
     private sealed record Setting(Person Ada, Part[] Parts);
 
-    public static TheoryData<string> Kinds => ["everything", "category", "source", "metric"];
+    public static TheoryData<string, string> Kinds
+    {
+        get
+        {
+            var all = new TheoryData<string, string>();
+            foreach (var kind in new[] { "everything", "category", "source", "metric" })
+                foreach (var to in GrantTests.Recipients) all.Add(kind, to);
+            return all;
+        }
+    }
 
     [Theory]
     [MemberData(nameof(Kinds))]
-    public async Task In_the_database_a_grant_opens_what_it_says_to_its_grantee_and_to_nobody_else(string kind)
+    public async Task In_the_database_a_grant_opens_what_it_says_to_its_grantee_and_to_nobody_else(string kind, string to)
     {
         var setting = await SettingAsync();
         await using var app = new NpgsqlConnection(service.Database.App);
@@ -30,21 +39,24 @@ public sealed class GrantMatrixTests(ReadingsService service)
         var looked = 0;
         foreach (var (access, state) in Accesses.SelectMany(access => States.Select(state => (access, state))))
         {
-            var bob = await GrantAsync(setting.Ada, setting.Parts[0].Source, kind, access, state);
+            var sharing = await GrantAsync(setting.Ada, setting.Parts[0].Source, kind, to, access, state);
+            var all = IsWidest(access, state);
             foreach (var part in setting.Parts)
                 foreach (var (table, column, row) in await RowsAsync(part))
                     foreach (var verb in Verbs)
                     {
                         var expected = Expected(kind, state == "accepted" ? Array.IndexOf(Accesses, access) + 1 : 0, setting, part, table, verb);
-                        Assert.Equal((kind, access, state, part.Name, table, verb, expected),
-                            (kind, access, state, part.Name, table, verb, await MayAsync(bob.Id, setting.Ada.Id)));
+                        foreach (var reader in sharing.Readers[..(all ? ^0 : 1)])
+                            Assert.Equal((kind, to, access, state, part.Name, table, verb, expected),
+                                (kind, to, access, state, part.Name, table, verb, await MayAsync(reader, setting.Ada.Id)));
                         looked++;
                         if (state != "accepted") continue;
-                        // Without saying whose rows are meant, nothing of hers stands among his own but readings asked for by their number.
-                        if (!table.StartsWith("readings", StringComparison.Ordinal)) Assert.False(await MayAsync(bob.Id, null), $"{verb} {table}");
-                        Assert.False(await MayAsync(Guid.NewGuid(), setting.Ada.Id), $"somebody else may {verb} {table}");
+                        // Without saying whose rows are meant, nothing of hers stands among their own but readings asked for by their number.
+                        if (!table.StartsWith("readings", StringComparison.Ordinal)) Assert.False(await MayAsync(sharing.Reader, null), $"{verb} {table}");
+                        foreach (var stranger in sharing.Strangers[..(all ? ^0 : 1)])
+                            Assert.False(await MayAsync(stranger, setting.Ada.Id), $"{stranger.Id} through {stranger.Client} may {verb} {table}, granted to a {to}");
 
-                        async Task<bool> MayAsync(Guid who, Guid? owner)
+                        async Task<bool> MayAsync(Person who, Guid? owner)
                         {
                             var mine = table.StartsWith("readings", StringComparison.Ordinal) || table == "series" ? "series_id = @Series"
                                 : table == "metrics" ? "series_id = @Series and user_id = @ada" : "source_id = @Source and user_id = @ada";
@@ -63,13 +75,13 @@ public sealed class GrantMatrixTests(ReadingsService service)
 
     [Theory]
     [MemberData(nameof(Kinds))]
-    public async Task Over_HTTP_a_grant_opens_what_it_says_to_its_grantee_and_to_nobody_else(string kind)
+    public async Task Over_HTTP_a_grant_opens_what_it_says_to_its_grantee_and_to_nobody_else(string kind, string to)
     {
         foreach (var (access, state) in Accesses.SelectMany(access => States.Select(state => (access, state))))
         {
             var setting = await SettingAsync();
             var source = setting.Parts[0].Source;
-            var bob = await GrantAsync(setting.Ada, source, kind, access, state);
+            var sharing = await GrantAsync(setting.Ada, source, kind, to, access, state);
             var level = state == "accepted" ? Array.IndexOf(Accesses, access) + 1 : 0;
             var isWhole = kind is "everything" or "source";
             var row = Given.Rows(Given.Row(Given.Minute(9), ("heart_rate", 61)));
@@ -91,19 +103,29 @@ public sealed class GrantMatrixTests(ReadingsService service)
                 ("GET", $"sources/{setting.Parts[2].Source}", null, level >= 1 && kind == "everything"),
             ];
             foreach (var (method, path, body, may) in calls)
-                foreach (var (who, expected) in new[] { (service.NewPerson(), false), (bob, may) })
-                    foreach (var owner in new[] { "", $"owner={setting.Ada.Id}" })
-                    {
-                        using var response = await who.RawAsync(new HttpMethod(method), owner.Length == 0 ? path : path + (path.Contains('?', StringComparison.Ordinal) ? "&" : "?") + owner,
-                            body, "application/json", method == "PATCH" ? [("If-Match", "*")] : []);
-                        var name = (kind, access, state, method, path, (int)response.StatusCode);
-                        // What was deleted once is deleted no second time.
-                        if (expected && method == "DELETE" && owner.Length > 0) Assert.True((int)response.StatusCode is < 300 or 404, name.ToString());
-                        else if (expected) Assert.True((int)response.StatusCode < 300, $"{name} {await response.Content.ReadAsStringAsync(ReadingsService.Ct)}");
-                        else Assert.True(response.StatusCode is HttpStatusCode.NotFound || (who == bob && level > 0 && response.StatusCode == HttpStatusCode.Forbidden), name.ToString());
-                    }
+                foreach (var (who, expected, owner) in Visitors(sharing, IsWidest(access, state), may, $"owner={setting.Ada.Id}"))
+                {
+                    using var response = await who.RawAsync(new HttpMethod(method), owner.Length == 0 ? path : path + (path.Contains('?', StringComparison.Ordinal) ? "&" : "?") + owner,
+                        body, "application/json", method == "PATCH" ? [("If-Match", "*")] : []);
+                    var name = (kind, to, access, state, method, path, (int)response.StatusCode);
+                    // What was deleted once is deleted no second time.
+                    if (expected && method == "DELETE" && owner.Length > 0) Assert.True((int)response.StatusCode is < 300 or 404, name.ToString());
+                    else if (expected) Assert.True((int)response.StatusCode < 300, $"{name} {await response.Content.ReadAsStringAsync(ReadingsService.Ct)}");
+                    else Assert.True(response.StatusCode is HttpStatusCode.NotFound || (sharing.Readers.Contains(who) && level > 0 && response.StatusCode == HttpStatusCode.Forbidden), name.ToString());
+                }
         }
     }
+
+    // Of what opens the most, everybody is tried; of the others one of each.
+    private static bool IsWidest(string access, string state) => (access, state) == ("admin", "accepted");
+
+    // The strangers first: a reader may delete.
+    private static IEnumerable<(Person Who, bool Expected, string Owner)> Visitors(GrantTests.Sharing sharing, bool all, bool may, string owner) =>
+    [
+        .. sharing.Strangers[..(all ? ^0 : 1)].Select(stranger => (stranger, false, owner)),
+        (sharing.Reader, may, ""),
+        .. sharing.Readers[..(all ? ^0 : 1)].Select(reader => (reader, may, owner)),
+    ];
 
     private static bool Expected(string kind, int level, Setting setting, Part part, string table, string verb)
     {
@@ -140,13 +162,14 @@ public sealed class GrantMatrixTests(ReadingsService service)
     }
 
     // Allowed is what found a row, or failed only because the row is there already.
-    private static async Task<bool> TryAsync(NpgsqlConnection app, Guid who, Guid? owner, string sql, object args)
+    private static async Task<bool> TryAsync(NpgsqlConnection app, Person who, Guid? owner, string sql, object args)
     {
         await using var transaction = await app.BeginTransactionAsync(ReadingsService.Ct);
         try
         {
-            await app.ExecuteAsync("select set_config('app.user_id', @who::text, true), set_config('app.owner_id', @owner, true)",
-                new { who, owner = owner?.ToString() ?? "" }, transaction);
+            await app.ExecuteAsync(
+                "select set_config('app.user_id', @id, true), set_config('app.client_id', @client, true), set_config('app.owner_id', @owner, true)",
+                new { id = who.Id.ToString(), client = who.Client.ToString(), owner = owner.ToString() }, transaction);
             return await app.ExecuteScalarAsync<long>(sql, args, transaction) > 0;
         }
         catch (PostgresException e) when (e.SqlState is PostgresErrorCodes.InsufficientPrivilege or PostgresErrorCodes.UniqueViolation)
@@ -170,16 +193,15 @@ public sealed class GrantMatrixTests(ReadingsService service)
         return new(ada, [Of("heart rate", first, "heart_rate"), Of("steps", first, "steps"), Of("other source", second, "steps")]);
     }
 
-    private async Task<Person> GrantAsync(Person ada, Guid source, string kind, string access, string state)
+    private async Task<GrantTests.Sharing> GrantAsync(Person ada, Guid source, string kind, string to, string access, string state)
     {
-        var bob = service.NewPerson();
-        var (grant, code) = await GrantTests.OfferAsync(ada, GrantTests.Offer(kind, source, access));
-        if (state == "offered") return bob;
-        await GrantTests.AcceptAsync(bob, code);
-        await bob.GetAsync($"sources/{source}");                 // the service remembers it now
-        if (state == "revoked") Assert.Equal(HttpStatusCode.NoContent, (await ada.SendAsync(HttpMethod.Delete, $"grants/{grant}")).Status);
-        if (state == "left") Assert.Equal(HttpStatusCode.NoContent, (await bob.SendAsync(HttpMethod.Delete, $"grants/{grant}")).Status);
-        if (state == "expired") await GrantTests.LetTimePassAsync(service, grant, bob.Id);
-        return bob;
+        var sharing = await GrantTests.ShareAsync(service, ada, to, rest => GrantTests.Offer(kind, source, access, rest), accept: state != "offered");
+        if (state == "offered") return sharing;
+        foreach (var reader in sharing.Readers) await reader.GetAsync($"sources/{source}?owner={ada.Id}");   // the service remembers it now
+        // An application does not leave what it has.
+        var ending = state == "left" && to.StartsWith("person", StringComparison.Ordinal) ? new Person(service, sharing.Reader.Id) : ada;
+        if (state is "revoked" or "left") Assert.Equal(HttpStatusCode.NoContent, (await ending.SendAsync(HttpMethod.Delete, $"grants/{sharing.Grant}")).Status);
+        if (state == "expired") await GrantTests.LetTimePassAsync(service, sharing.Grant);
+        return sharing;
     }
 }

@@ -35,18 +35,18 @@ public sealed class GrantTests(ReadingsService service)
     }
 
     /// <summary>As if the grant's end had come: nothing runs at that moment, so no trigger may.</summary>
-    internal static async Task LetTimePassAsync(ReadingsService service, Guid grant, Guid grantee)
+    internal static async Task LetTimePassAsync(ReadingsService service, Guid grant)
     {
         await using var connection = new NpgsqlConnection(service.Database.Superuser);
         await connection.ExecuteAsync(
             """
             set session_replication_role = replica;
             update grants set ends_at = now() - interval '1 second' where grant_id = @grant;
-            update series_access set expires_at = now() - interval '1 second' where user_id = @grantee;
-            update source_access set expires_at = now() - interval '1 second' where user_id = @grantee;
-            update series_windows set expires_at = now() - interval '1 second' where user_id = @grantee;
+            update series_access set expires_at = now() - interval '1 second' where user_id = (select reader_id(grantee_id, client_id) from grants where grant_id = @grant);
+            update source_access set expires_at = now() - interval '1 second' where user_id = (select reader_id(grantee_id, client_id) from grants where grant_id = @grant);
+            update series_windows set expires_at = now() - interval '1 second' where user_id = (select reader_id(grantee_id, client_id) from grants where grant_id = @grant);
             set session_replication_role = origin;
-            """, new { grant, grantee });
+            """, new { grant });
     }
 
     private async Task<(Person Ada, Person Bob, Guid Source)> SharedAsync()
@@ -70,6 +70,35 @@ public sealed class GrantTests(ReadingsService service)
         var (status, answer) = await owner.SendAsync(HttpMethod.Post, "grants", offer);
         Assert.True(status == HttpStatusCode.Created, answer.ToString());
         return (answer.GetProperty("grant").GetProperty("grant_id").GetGuid(), answer.GetProperty("code").GetString()!);
+    }
+
+    /// <summary>Those to whom a grant opens something, and others who come as close as can be.</summary>
+    internal sealed record Sharing(Guid Grant, Person[] Readers, Person[] Strangers)
+    {
+        public Person Reader => Readers[0];
+    }
+
+    /// <summary>To whom a grant may be.</summary>
+    internal static readonly string[] Recipients = ["person", "person through an application", "application", "application as itself"];
+
+    /// <summary>Offered, and unless told otherwise accepted by whom it is for.</summary>
+    internal static async Task<Sharing> ShareAsync(ReadingsService service, Person owner, string to, Func<string, string> offer, bool accept = true)
+    {
+        var (bob, carol, program, other) = (service.NewPerson(), service.NewPerson(), service.NewApplication(), service.NewApplication());
+        Person[] everybody = [bob, bob.Through(program), bob.Through(other), carol, carol.Through(program), program, other];
+        var (rest, readers) = to switch
+        {
+            "person" => ("", everybody[..3]),
+            "person through an application" => ($$""", "client_id": "{{program.Id}}" """, [everybody[1]]),
+            "application" => ($$""", "client_id": "{{program.Id}}", "grantee": "{{program.Id}}" """, [everybody[1], everybody[4], program]),
+            _ => ($$""", "grantee": "{{program.Id}}" """, new[] { program }),
+        };
+        var (status, answer) = await owner.SendAsync(HttpMethod.Post, "grants", offer(rest));
+        Assert.True(status == HttpStatusCode.Created, answer.ToString());
+        var grant = answer.GetProperty("grant").GetProperty("grant_id").GetGuid();
+        if (accept && answer.GetProperty("code").GetString() is { } code) await AcceptAsync(bob, code);
+        else if (accept) Assert.Equal(HttpStatusCode.OK, (await program.SendAsync(HttpMethod.Post, "grants/accept", $$"""{"grant_id": "{{grant}}"}""")).Status);
+        return new(grant, readers, [.. everybody.Except(readers)]);
     }
 
     internal static async Task<JsonElement> AcceptAsync(Person grantee, string code)

@@ -272,7 +272,61 @@ public sealed class SharingTests(ReadingsService service)
     }
 
     [Fact]
-    public async Task Sharing_costs_the_plans_of_an_ordinary_read_nothing()
+    public async Task Whoever_had_what_was_granted_on_hears_too_that_it_ended()
+    {
+        var (ada, bob, source) = await SettingAsync();
+        var (carol, dora) = (service.NewPerson(), service.NewPerson());
+        var first = await ShareAsync(ada, bob, GrantTests.Offer("source", source, "admin"));
+        async Task<Guid> GrantOnAsync(Person from, Person to)
+        {
+            var (status, offered) = await from.SendAsync(HttpMethod.Post, $"grants?owner={ada.Id}", GrantTests.Offer("source", source, "admin"));
+            Assert.True(status == HttpStatusCode.Created, offered.ToString());
+            await GrantTests.AcceptAsync(to, offered.GetProperty("code").GetString()!);
+            return offered.GetProperty("grant").GetProperty("grant_id").GetGuid();
+        }
+        var second = await GrantOnAsync(bob, carol);
+        var third = await GrantOnAsync(carol, dora);
+        // Bob cannot even see the third.
+        Assert.Equal(HttpStatusCode.NoContent, (await bob.SendAsync(HttpMethod.Delete, $"grants/{first}")).Status);
+        Assert.Equal(HttpStatusCode.NoContent, (await ada.SendAsync(HttpMethod.Delete, $"grants/{second}")).Status);
+        Assert.Equal(new[] { (first, bob.Id, bob.Id), (second, carol.Id, bob.Id), (third, dora.Id, bob.Id) }.Order(), (await service.TruthAsync<(Guid, Guid, Guid)>(
+            """
+            select (data ->> 'grant_id')::uuid, (data ->> 'grantee_id')::uuid, (data ->> 'ended_by')::uuid
+            from outbox where event_type = 'grant.revoked.v1' and data ->> 'user_id' = @Id::text
+            """, new { ada.Id })).Order());
+    }
+
+    [Fact]
+    public async Task When_an_account_is_taken_back_what_was_shared_from_it_meanwhile_ends_and_what_was_before_stays()
+    {
+        var (ada, bob, source) = await SettingAsync();
+        var eve = service.NewPerson();
+        await ShareAsync(ada, bob, GrantTests.Offer("source", source, "read"));
+        var (_, before) = await GrantTests.OfferAsync(ada, GrantTests.Offer("source", source, "read"));
+        var hers = await eve.SourceAsync(Person.Watch);
+        await ShareAsync(eve, ada, GrantTests.Offer("source", hers, "admin"));
+        var since = (await service.TruthAsync<DateTime>("select clock_timestamp()")).Single();
+        var taken = await ShareAsync(ada, eve, GrantTests.Offer("everything", source, "admin"));
+        var (_, after) = await GrantTests.OfferAsync(ada, GrantTests.Offer("source", source, "read"));
+        await eve.GetAsync($"sources/{source}?owner={ada.Id}");
+        var recovered = new AccountRecovered(ada.Id, since, DateTimeOffset.UtcNow);
+        var delivering = service.DeliverAsync("identity.events", recovered);
+        // A token that is believed for a moment more.
+        var late = await ShareAsync(ada, eve, GrantTests.Offer("source", source, "read"));
+        await delivering;
+        Assert.Equal(HttpStatusCode.NotFound, (await eve.SendAsync(HttpMethod.Get, $"sources/{source}?owner={ada.Id}")).Status);
+        Assert.Equal(HttpStatusCode.NotFound, (await service.NewPerson().SendAsync(HttpMethod.Post, "grants/accept", $$"""{"code": "{{after}}"}""")).Status);
+        await bob.GetAsync($"sources/{source}?owner={ada.Id}");
+        await ada.GetAsync($"sources/{hers}?owner={eve.Id}");
+        await GrantTests.AcceptAsync(service.NewPerson(), before);
+        Assert.Equal(new[] { taken, late }.Order(), (await service.TruthAsync<Guid>(
+            "select (data ->> 'grant_id')::uuid from outbox where event_type = 'grant.revoked.v1' and data ->> 'user_id' = @Id::text", new { ada.Id })).Order());
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("0190f3d2-77aa-7c31-9d1e-2b8c1f0a5e44")]
+    public async Task Sharing_costs_the_plans_of_an_ordinary_read_nothing(string client)
     {
         var (ada, bob, source) = await SettingAsync();
         await ShareAsync(ada, bob, GrantTests.Offer("everything", source, "read"));
@@ -282,10 +336,12 @@ public sealed class SharingTests(ReadingsService service)
             await using var app = new NpgsqlConnection(service.Database.App);
             await app.OpenAsync(ReadingsService.Ct);
             await using var transaction = await app.BeginTransactionAsync(ReadingsService.Ct);
-            await app.ExecuteAsync("select set_config('app.user_id', @Id::text, true); set local enable_seqscan = off; set local enable_bitmapscan = off", new { ada.Id }, transaction);
+            await app.ExecuteAsync("select set_config('app.user_id', @Id::text, true), set_config('app.client_id', @client, true); set local enable_seqscan = off; set local enable_bitmapscan = off", new { ada.Id, client }, transaction);
             return string.Join('\n', await app.QueryAsync<string>($"explain (analyze, costs off, timing off, summary off) {sql}", new { source, series }, transaction));
         }
-        Assert.Matches(@"Index Cond: \(\(series_id = ANY \(.*\)\) AND \(at >= ", await PlanAsync("select value from readings where at >= '2026-10-01T00:00:00Z'::timestamptz and at < '2026-10-02T00:00:00Z'::timestamptz"));
+        var read = await PlanAsync("select value from readings where at >= '2026-10-01T00:00:00Z'::timestamptz and at < '2026-10-02T00:00:00Z'::timestamptz");
+        Assert.Matches(@"Index Cond: \(\(series_id = ANY \(.*\)\) AND \(at >= ", read);
+        Assert.Matches(@"series_access.*\n *Index Cond: \(user_id = ANY \(\$\d+\)\)", read);
         foreach (var sql in new[] { "select name from sources where source_id = @source", "select unit from metrics where source_id = @source", "select group_name from series where source_id = @source", "select type from events where started_at >= '2026-10-01T00:00:00Z'::timestamptz order by started_at, event_id limit 10" })
         {
             var plan = await PlanAsync(sql);

@@ -1,0 +1,2 @@
+-- What is lost: nothing but speed.
+drop index grants_by_client;
