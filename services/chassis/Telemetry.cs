@@ -36,7 +36,7 @@ internal static class Telemetry
                 .AddOtlpExporter(options => To(options, "traces")))
             .WithMetrics(metrics => metrics
                 .AddMeter("Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "System.Net.Http", "System.Runtime", "Npgsql",
-                    EventSender.SourceName)
+                    "OpenReadings.*")
                 .AddOtlpExporter(options => To(options, "metrics")))
             .WithLogging(logging => logging.AddOtlpExporter(options => To(options, "logs")))));
         builder.Services.AddHostedService<Start>();

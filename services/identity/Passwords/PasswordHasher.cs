@@ -61,13 +61,16 @@ public sealed partial class PasswordHasher(IConfiguration config) : IHostedServi
 
     private void Work()
     {
-        // Who asks something else goes first: of a thread, 0 is the one that calls (Linux). Where it fails, all are equal.
-        _ = setpriority(0, 0, 19);
+        // Who asks something else goes first, and at once: a thread that is merely nice ends its time slice before (Linux). Of a thread, 0 is the
+        // one that calls. Where it fails, all are equal.
+        _ = sched_setscheduler(0, Idle, 0);
         foreach (var work in waiting.GetConsumingEnumerable()) work();
     }
 
+    private const int Idle = 5;                             // SCHED_IDLE, sched(7)
+
     [LibraryImport("libc")]
-    private static partial int setpriority(int which, uint who, int niceness);
+    private static partial int sched_setscheduler(int pid, int policy, in int priority);
 
     public void Dispose() => waiting.CompleteAdding();
 }
