@@ -23,8 +23,8 @@ using OpenReadings.Identity.Tokens;
 var builder = WebApplication.CreateBuilder(args).AddChassis("identity",
     new Subscription("identity.erased-readings", "readings.events").On<AccountErased, NoteErased>(),
     new Subscription("identity.erased-sync", "sync.events").On<AccountErased, NoteErased>().On<ArchiveTaken, NoteArchive>());
-// It writes down whole answers of providers, with the codes in them.
-builder.Logging.AddFilter("OpenReadings.Identity.External.ProviderHandler", LogLevel.Information);
+// It writes down whole answers of providers, with the codes in them, and whatever a stranger calls an error. What is ours to say we say.
+builder.Logging.AddFilter("OpenReadings.Identity.External.ProviderHandler", LogLevel.None);
 builder.Services.AddValidation();
 builder.Services.AddSingleton<PasswordHasher>();
 builder.Services.AddHostedService(services => services.GetRequiredService<PasswordHasher>());

@@ -25,6 +25,8 @@ public class IdentityService() : ServiceUnderTest<Program>("identity")
         new("KeyEncryptionKey", KeyEncryptionKey),
         new("Clients:sync", SyncSecret),
         new("Passwords:Waiting", "1000"),
+        // Beside other suites nobody would ever be done who lets all others go first.
+        new("Passwords:Niceness", "0"),
         new("Identity:Jwks", "http://myself.invalid/identity/.well-known/jwks.json"),
         // The talkative levels as well: what is looked for must not be there for somebody who debugs, either.
         .. new[] { "Default", "Microsoft.AspNetCore", "System.Net.Http", "Npgsql" }.Select(name =>

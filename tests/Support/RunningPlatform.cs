@@ -106,7 +106,7 @@ public sealed class RunningPlatform : IAsyncLifetime
             ["Identity:Jwks"] = new Uri(identity, "/identity/.well-known/jwks.json").ToString(), ["Identity:Tokens"] = new Uri(identity, "/identity/v1/tokens").ToString(),
             ["Readings:Url"] = Services["readings"].Address.ToString(), ["Identity:ClientSecret"] = clientSecret, ["Clients:sync"] = clientSecret,
             ["KeyEncryptionKey"] = keyEncryption, ["Imports:Directory"] = imports, ["Limits:RequestsPerMinute"] = "1000000",
-            ["Limits:AddressPerMinute"] = "1000000", ["Limits:SensitivePerMinute"] = "1000000", ["SECRETS_DIRECTORY"] = "/nonexistent",
+            ["Limits:AddressPerMinute"] = "1000000", ["Passwords:Niceness"] = "0", ["Limits:SensitivePerMinute"] = "1000000", ["SECRETS_DIRECTORY"] = "/nonexistent",
             ["ASPNETCORE_ENVIRONMENT"] = "Production", ["BrokerManagement"] = TestBroker.Management.ToString(),
             ["Integrators:Address"] = new UriBuilder(Integrators) { UserName = "", Password = "" }.Uri.ToString(),
         };

@@ -185,7 +185,10 @@ public sealed class SignInWithProvider(
         await using var db = await database.BeginAsync(account.AccountId, ct);
         if (!await SignUp.MakeAsync(db, account, email, hash, proof.IsEmailProven, isChosen: false))
         {
+            // Whoever has not proven the address begins anew after each one that they try, as they do at sign-up.
+            if (!proof.IsEmailProven) await ExternalProof.TakeAsync(db, http, sessions);
             await db.CommitAsync();
+            if (!proof.IsEmailProven) return await page.ShowErrorAsync(http, $"No new account can have this address. If you have one here, sign in with {TitleOf(proof)} again, and connect it.", 409);
             return await AskToConnectAsync(http, proof, null, ct, Problems.Of(409, "email-taken", "No new account can have this address. If you have one here, sign in to it below, once, to connect it."), email.Text);
         }
         if (!await ExternalProof.TakeAsync(db, http, sessions) || !await ExternalIdentity.AddAsync(db, proof, account.AccountId, tokens)) return await page.ShowErrorAsync(http, TooOld);

@@ -12,6 +12,7 @@ namespace OpenReadings.Identity.Passwords;
 public sealed partial class PasswordHasher(IConfiguration config) : IHostedService, IDisposable
 {
     private readonly int threads = config.GetValue("Passwords:Threads", Math.Max(1, Environment.ProcessorCount - 1));
+    private readonly int niceness = config.GetValue("Passwords:Niceness", 19);
     private readonly BlockingCollection<Action> waiting = new(config.GetValue("Passwords:Waiting", 50));
     private readonly Lazy<string> nobodys = new(() => Argon2.Hash(Guid.NewGuid().ToString()));
     private long done;
@@ -61,16 +62,13 @@ public sealed partial class PasswordHasher(IConfiguration config) : IHostedServi
 
     private void Work()
     {
-        // Who asks something else goes first, and at once: a thread that is merely nice ends its time slice before (Linux). Of a thread, 0 is the
-        // one that calls. Where it fails, all are equal.
-        _ = sched_setscheduler(0, Idle, 0);
+        // Who asks something else goes first: of a thread, 0 is the one that calls (Linux). Where it fails, all are equal.
+        _ = setpriority(0, 0, niceness);
         foreach (var work in waiting.GetConsumingEnumerable()) work();
     }
 
-    private const int Idle = 5;                             // SCHED_IDLE, sched(7)
-
     [LibraryImport("libc")]
-    private static partial int sched_setscheduler(int pid, int policy, in int priority);
+    private static partial int setpriority(int which, uint who, int niceness);
 
     public void Dispose() => waiting.CompleteAdding();
 }

@@ -146,6 +146,19 @@ public sealed class ProviderTests(ExternalService service) : IClassFixture<Exter
     }
 
     [Fact]
+    public async Task One_word_of_a_provider_tries_one_address()
+    {
+        var ada = await Person.SignedUpAsync(service);
+        Comes("line", ada.Email);
+        using var browser = new Browser(service);
+        await GoAsync(browser, "line");
+        await browser.SendAsync(("decision", "make"), ("email", ada.Email));
+        Assert.Equal((Conflict, true), (browser.Status, browser.Html.Contains("No new account can have this address", StringComparison.Ordinal)));
+        await browser.GetAsync(Proof);
+        Assert.Equal(BadRequest, browser.Status);
+    }
+
+    [Fact]
     public async Task Who_is_signed_in_connects_with_the_password_hears_of_it_and_undoes_it()
     {
         var ada = await Person.SignedInAsync(service);

@@ -162,7 +162,7 @@ public sealed class DeliveryTests(WiredService service, IdentityService without)
     [Fact]
     public void Of_every_event_somebody_has_decided_whether_it_leaves()
     {
-        string[] within = ["account.created.v1", "account.erased.v1", "grant.accepted.v1", "grant.revoked.v1"];
+        string[] within = ["account.created.v1", "account.erased.v1", "account.recovered.v1", "archive.taken.v1", "grant.accepted.v1", "grant.revoked.v1"];
         var all = typeof(IEvent).Assembly.GetTypes().Where(type => type is { IsAbstract: false } && type.IsAssignableTo(typeof(IEvent))).Select(type => (string)type.GetProperty("Type")!.GetValue(null)!);
         Assert.Equal(all.Order(StringComparer.Ordinal), Audience.Of.Keys.Concat(within).Order(StringComparer.Ordinal));
         Assert.All(Audience.Of.Values, one => Assert.True(one.Scope is Audience.Everybody or Audience.Farewell || Identity.OAuth.Scope.IsKnown(one.Scope), one.Scope));
