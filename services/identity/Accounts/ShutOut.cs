@@ -1,6 +1,7 @@
 using OpenReadings.Chassis;
 using OpenReadings.Events;
 using OpenReadings.Identity.ApiKeys;
+using OpenReadings.Identity.Queues;
 
 namespace OpenReadings.Identity.Accounts;
 
@@ -21,8 +22,8 @@ public static class ShutOut
         await db.ExecuteAsync("delete from consents"));
 
     /// <summary>
-    /// What somebody else added who held the account from a moment on: passkeys, an authenticator, recovery codes, accounts elsewhere, applications and
-    /// their secrets, and, when readings hears of it, what was shared.
+    /// What somebody else added who held the account from a moment on: passkeys, an authenticator, recovery codes, accounts elsewhere, applications, their
+    /// secrets and queues, and, when readings hears of it, what was shared.
     /// </summary>
     public static async Task AddedSinceAsync(UserTransaction db, Guid person, DateTimeOffset since, DateTimeOffset now, bool keepsAuthenticator = false)
     {
@@ -37,6 +38,7 @@ public static class ShutOut
                 where exists (select from added) or exists (select from audit where action = @RecoveryCodesMade and at >= @since)
                 """, new { since, Factors.FactorEntry.RecoveryCodesMade });
         }
+        await EndDelivery.EndAsync(db, since: since);
         foreach (var clientId in await db.QueryAsync<Guid>("delete from applications where created_at >= @since returning client_id", new { since }))
             await db.PublishAsync(new AccountDeleted(clientId, now));
         await db.PublishAsync(new AccountRecovered(person, since, now));

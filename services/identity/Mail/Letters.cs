@@ -73,8 +73,8 @@ public static class Letters
         select @AccessAdded, email, jsonb_build_object('what', @what)
         from accounts
         where email_verified_at is not null
-            and (select count(*) from audit where action in (@ApiKeyMade, @ApiKeyRotated, @ApplicationMade, @ApplicationSecretRotated) and at > now() - interval '1 hour') < 5
-        """, new { AccessAdded, what, Entry.ApiKeyMade, Entry.ApiKeyRotated, Entry.ApplicationMade, Entry.ApplicationSecretRotated });
+            and (select count(*) from audit where action in (@ApiKeyMade, @ApiKeyRotated, @ApplicationMade, @ApplicationSecretRotated, @ApplicationQueueMade, @ApplicationQueuePasswordRotated) and at > now() - interval '1 hour') < 5
+        """, new { AccessAdded, what, Entry.ApiKeyMade, Entry.ApiKeyRotated, Entry.ApplicationMade, Entry.ApplicationSecretRotated, Entry.ApplicationQueueMade, Entry.ApplicationQueuePasswordRotated });
 
     /// <summary>Has a mail sent, if and only if the transaction commits.</summary>
     public static Task MailAsync(this UserTransaction db, string kind, string to, object? details = null) => db.ExecuteAsync(

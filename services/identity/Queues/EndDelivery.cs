@@ -15,14 +15,17 @@ public static class EndDelivery
     {
         if (place.Management is null) return Delivery.NotOffered();
         await using var db = await database.BeginAsync(user, ct);
-        if (await db.ExecuteAsync(
-            """
-            update application_queues
-            set ended_at = now(), changed_at = clock_timestamp(), due_at = now(), attempts = 0
-            where client_id = @clientId and ended_at is null
-            """, new { clientId }) == 0) return Delivery.NotFound();
+        if (await EndAsync(db, clientId: clientId) == 0) return Delivery.NotFound();
         await db.NoteAsync(http, Entry.ApplicationQueueEnded, Entry.LoginOf(user), new { clientId });
         await db.CommitAsync();
         return TypedResults.NoContent();
     }
+
+    /// <summary>Gives up the queue of an application, or all of the person's that were made, or got another password, since a moment; how many.</summary>
+    internal static Task<int> EndAsync(UserTransaction db, Guid? clientId = null, DateTimeOffset? since = null) => db.ExecuteAsync(
+        """
+        update application_queues
+        set ended_at = now(), changed_at = clock_timestamp(), due_at = now(), attempts = 0
+        where ended_at is null and (client_id = @clientId or changed_at >= @since)
+        """, new { clientId, since });
 }

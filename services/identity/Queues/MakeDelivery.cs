@@ -1,6 +1,8 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Audit;
+using OpenReadings.Identity.Logins;
+using OpenReadings.Identity.Mail;
 using OpenReadings.Identity.OAuth;
 
 namespace OpenReadings.Identity.Queues;
@@ -16,10 +18,10 @@ public static class MakeDelivery
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapPut("/me/applications/{clientId:guid}/queue", MakeAsync)
-            .WithName("MakeApplicationQueue").WithSummary("A queue at the broker for an application that you made: events of the people who let it in, with a user of its own. The password is shown once.")
+            .WithName("MakeApplicationQueue").WithSummary("A queue at the broker for an application that you made: events of the people who let it in, with a user of its own. The password is shown once. Takes a recent proof.")
             .WithExample(request: null, response: Delivery.Example);
         routes.MapPost("/me/applications/{clientId:guid}/queue/passwords", RotateAsync)
-            .WithName("RotateQueuePassword").WithSummary("A new password. The one before is refused within a second, and who came in with it is thrown out.")
+            .WithName("RotateQueuePassword").WithSummary("A new password. The one before is refused within a second, and who came in with it is thrown out. Takes a recent proof.")
             .WithExample(request: null, response: """{"password": "oq_7Jm0nU3f…"}""");
     }
 
@@ -29,14 +31,14 @@ public static class MakeDelivery
         if (place.Management is null) return Delivery.NotOffered();
         var (password, hash) = Delivery.NewPassword();
         await using var db = await database.BeginAsync(user, ct);
-        // One at a time for each person, or the most could be more.
-        await db.ExecuteAsync("select from accounts for update");
+        if (await db.RefuseWithoutRecentProofAsync(user, http) is { } refused) return refused;
         if (await db.FindAsync<Guid?>("select client_id from applications where client_id = @clientId for update", new { clientId }) is null) return MakeApplication.NotFound();
         if (await Delivery.FindAsync(db, clientId) is { } there) return TypedResults.Ok(Delivery.Of(there, place));
         if (await db.ScalarAsync<int>("select count(*)::int from application_queues where ended_at is null") >= Delivery.Most)
             return Problems.Of(409, "too-many-queues", $"There are {Delivery.Most} queues of your applications. Give one up first.");
         await db.ExecuteAsync("insert into application_queues (name, client_id, password_hash) values (@name, @clientId, @hash)", new { name = Delivery.NewName(clientId), clientId, hash });
         var made = await Delivery.FindAsync(db, clientId);
+        await db.MailOfAccessAsync("A queue of an application");
         await db.NoteAsync(http, Entry.ApplicationQueueMade, Entry.LoginOf(user), new { clientId });
         await db.CommitAsync();
         http.Response.Headers.CacheControl = "no-store";
@@ -49,12 +51,14 @@ public static class MakeDelivery
         if (place.Management is null) return Delivery.NotOffered();
         var (password, hash) = Delivery.NewPassword();
         await using var db = await database.BeginAsync(user, ct);
+        if (await db.RefuseWithoutRecentProofAsync(user, http) is { } refused) return refused;
         if (await db.ExecuteAsync(
             """
             update application_queues
             set password_hash = @hash, changed_at = clock_timestamp(), due_at = now(), attempts = 0
             where client_id = @clientId and ended_at is null
             """, new { clientId, hash }) == 0) return Delivery.NotFound();
+        await db.MailOfAccessAsync("A password of the queue of an application");
         await db.NoteAsync(http, Entry.ApplicationQueuePasswordRotated, Entry.LoginOf(user), new { clientId });
         await db.CommitAsync();
         http.Response.Headers.CacheControl = "no-store";

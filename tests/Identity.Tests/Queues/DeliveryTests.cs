@@ -70,6 +70,29 @@ public sealed class DeliveryTests(WiredService service, IdentityService without)
     }
 
     [Fact]
+    public async Task A_queue_outlives_a_login_so_it_takes_a_recent_proof_and_ends_for_whoever_takes_the_account_back()
+    {
+        var (maker, app) = await MadeAsync();
+        var token = $"om_{Guid.NewGuid():N}";
+        await service.SqlAsync(
+            "insert into mail_tokens (user_id, token_hash, purpose, email, expires_at) values (@AccountId, sha256(convert_to(@token, 'UTF8')), 'undo', @Email, now() + interval '1 day')", new { maker.AccountId, token, maker.Email });
+        await service.AgeAsync(maker);
+        await maker.Http.PutAsync(RouteOf(app), null, Ct).RefusedAsync(Forbidden, "insufficient-user-authentication");
+        await maker.SignInAsync();
+        using var asked = await maker.Http.PutAsync(RouteOf(app), null, Ct);
+        var (queue, password) = ((await asked.JsonAsync()).Text("queue"), (await asked.JsonAsync()).Text("password"));
+        await service.AgeAsync(maker);
+        await maker.Http.PostAsync($"{RouteOf(app)}/passwords", null, Ct).RefusedAsync(Forbidden, "insufficient-user-authentication");
+        await ReadyAsync(maker, app);
+        await using var reader = await EnterAsync(queue, password);
+
+        // The application is of before, and stays. Whoever made its queue since may have been somebody else.
+        using (var undone = await service.PostAsync("email-changes/undo", new { token })) Assert.Equal(NoContent, undone.StatusCode);
+        Assert.Equal([app.ClientId], await service.SqlAsync<string>("select client_id::text from applications where user_id = @AccountId", new { maker.AccountId }));
+        await UntilAsync(async () => await AskAsync($"users/{queue}") == NotFound && !reader.IsOpen);
+    }
+
+    [Fact]
     public async Task Nobody_elses_application_has_a_queue_for_me_and_ten_are_enough()
     {
         var (maker, app) = await MadeAsync();
