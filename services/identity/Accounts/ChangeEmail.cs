@@ -1,5 +1,4 @@
 using System.ComponentModel.DataAnnotations;
-using System.Security.Cryptography;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Npgsql;
 using OpenReadings.Chassis;
@@ -78,7 +77,7 @@ public static class ChangeEmail
     public static async Task<ProblemHttpResult?> UndoAsync(string? token, Database database, PasswordHasher passwords, TimeProvider clock, HttpContext http, CancellationToken ct)
     {
         if (await MailToken.FindAsync(database, token, ct, "undo") is not { } found) return MailToken.Refused();
-        var nobodys = await passwords.HashAsync(Convert.ToHexString(RandomNumberGenerator.GetBytes(32)), ct);
+        var nobodys = await passwords.HashNobodysAsync(ct);
         await using var db = await database.BeginAsync(found.UserId, ct);
         if (await MailToken.UseAsync(db, token!) is not { } written || !EmailAddress.TryParse(written, out var email)) return MailToken.Refused();
         var hash = new MailToken(token!).Hash;

@@ -12,32 +12,32 @@ public static class ConnectionsOnPage
 
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/connections", async (HttpContext http, Database database, BrowserSession sessions, Providers providers, Page page, CancellationToken ct) =>
-            await sessions.FindAsync(http, ct) is { } who ? await ShowAsync(http, who, database, sessions, providers, page, ct) : SignInOnPage.First(Path, null)).ExcludeFromDescription();
+        routes.MapGet("/connections", async (HttpContext http, Database database, BrowserSession sessions, Page page, CancellationToken ct) =>
+            await sessions.FindAsync(http, ct) is { } who ? await ShowAsync(http, who, database, sessions, page, ct) : SignInOnPage.First(Path, null)).ExcludeFromDescription();
         routes.MapPost("/connections", HandleAsync).DisableAntiforgery().ExcludeFromDescription();
     }
 
     private static async Task<IResult> HandleAsync(
-        HttpContext http, Database database, BrowserSession sessions, Providers providers, ProviderTokens tokens, Page page, CancellationToken ct)
+        HttpContext http, Database database, BrowserSession sessions, ProviderTokens tokens, Page page, CancellationToken ct)
     {
         Form form;
         try { form = await Form.OfAsync(http.Request, ct); }
         catch (RefusedException e) { return await page.ShowErrorAsync(http, e.Message); }
         if (await sessions.FindAsync(http, ct) is not { } who) return SignInOnPage.First(Path, null);
-        if (!sessions.IsOurs(http, form)) return await ShowAsync(http, who, database, sessions, providers, page, ct, "The form was too old. Try once more.", 403);
+        if (!sessions.IsOurs(http, form)) return await ShowAsync(http, who, database, sessions, page, ct, "The form was too old. Try once more.", 403);
         return (await ManageExternalIdentities.RemoveForAsync(who.UserId, who.LoginId, form["provider"] ?? "", database, tokens, http, ct)).Result is ProblemHttpResult problem
-            ? await ShowAsync(http, who, database, sessions, providers, page, ct, problem.ProblemDetails.Detail, problem.StatusCode)
+            ? await ShowAsync(http, who, database, sessions, page, ct, problem.ProblemDetails.Detail, problem.StatusCode)
             : new SeeOther(Path);
     }
 
     private static async Task<IResult> ShowAsync(
-        HttpContext http, SignedIn who, Database database, BrowserSession sessions, Providers providers, Page page, CancellationToken ct, string? problem = null, int status = 200)
+        HttpContext http, SignedIn who, Database database, BrowserSession sessions, Page page, CancellationToken ct, string? problem = null, int status = 200)
     {
         await using var db = await database.BeginAsync(who.UserId, ct);
         var connected = await db.QueryAsync<ExternalIdentity>($"select {ExternalIdentity.Columns} from external_identities order by created_at, issuer");
         return await page.ShowAsync<ConnectionsPage>(http, new()
         {
-            ["FormToken"] = sessions.FormTokenFor(http), ["Email"] = who.Email, ["Connected"] = connected, ["Providers"] = providers, ["Problem"] = problem,
+            ["FormToken"] = sessions.FormTokenFor(http), ["Email"] = who.Email, ["Connected"] = connected, ["Problem"] = problem,
         }, status);
     }
 }

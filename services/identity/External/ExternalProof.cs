@@ -26,9 +26,8 @@ public sealed record ExternalProof(
     private const string About = "external proof";
     private sealed record Row(byte[] Content, string SealedWith);
 
-    public static async Task KeepAsync(HttpContext http, ExternalProof proof)
+    public static async Task KeepAsync(HttpContext http, Database database, BrowserSession sessions, Sealer sealer, ExternalProof proof)
     {
-        var (sealer, sessions, database) = (http.RequestServices.GetRequiredService<Sealer>(), http.RequestServices.GetRequiredService<BrowserSession>(), http.RequestServices.GetRequiredService<Database>());
         var cookie = Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32));
         await using var db = await database.BeginUnownedAsync(http.RequestAborted);
         await db.ExecuteAsync("call keep_external_proof(@hash, @content, @Name)",
@@ -38,7 +37,7 @@ public sealed record ExternalProof(
     }
 
     /// <summary>The proof that this browser has; null where it has none, or it was used or is too old.</summary>
-    public static async Task<ExternalProof?> FindAsync(HttpContext http, Database database, BrowserSession sessions, Sealer sealer, CancellationToken ct)
+    public static async Task<ExternalProof?> FindAsync(HttpContext http, Database database, BrowserSession sessions, Sealer sealer, Providers providers, CancellationToken ct)
     {
         if (sessions.ProofOf(http) is not { } cookie) return null;
         await using var db = await database.BeginUnownedAsync(ct);
@@ -48,7 +47,7 @@ public sealed record ExternalProof(
         // The key was thrown away meanwhile: the person starts again.
         catch (Exception e) when (e is StartRefusedException or CryptographicException) { return null; }
         // The word of a provider that the operator has taken away counts no more.
-        return http.RequestServices.GetRequiredService<Providers>().Find(proof.Provider)?.Issuer == proof.Issuer ? proof : null;
+        return providers.Find(proof.Provider)?.Issuer == proof.Issuer ? proof : null;
     }
 
     /// <summary>Uses it up in the transaction that makes something of it; false where another request was quicker.</summary>

@@ -101,8 +101,8 @@ public sealed class ProviderHandler(IOptionsMonitor<OpenIdConnectOptions> option
                 AddMissing((ClaimsIdentity)read.Principal!.Identity!, read.User.RootElement);
                 return Task.CompletedTask;
             },
-            OnTicketReceived = SignInWithProvider.KeepProofAsync,
-            OnRemoteFailure = SignInWithProvider.RefuseAsync,
+            OnTicketReceived = answered => answered.HttpContext.RequestServices.GetRequiredService<SignInWithProvider>().KeepProofAsync(answered),
+            OnRemoteFailure = failed => failed.HttpContext.RequestServices.GetRequiredService<SignInWithProvider>().RefuseAsync(failed),
         };
     }
 

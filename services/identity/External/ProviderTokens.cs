@@ -48,7 +48,7 @@ public sealed class ProviderTokens(Providers providers, IOptionsMonitor<OpenIdCo
             try { await RevokeAsync(row, person); }
             catch (Exception e)
             {
-                log.LogWarning("{Provider} was not told that its tokens are needed no more: {Reason}", row.Provider, e.GetType().Name);
+                log.LogWarning("{Provider} was not told that its tokens are needed no more, and will not be again: {Reason}", row.Provider, e.Message);
             }
     });
 

@@ -1,10 +1,11 @@
 using System.Globalization;
 using System.Security.Claims;
-using System.Security.Cryptography;
 using System.Text.Json;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.OpenIdConnect;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.IdentityModel.Protocols.OpenIdConnect;
+using Microsoft.IdentityModel.Tokens;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Accounts;
 using OpenReadings.Identity.Audit;
@@ -24,7 +25,7 @@ namespace OpenReadings.Identity.External;
 /// </summary>
 public sealed class SignInWithProvider(
     Database database, BrowserSession sessions, Page page, Sealer sealer, Providers providers, ProviderTokens tokens, Credentials credentials, PasswordAgain password, PasswordHasher passwords,
-    SecondFactor second, IConfiguration config, TimeProvider clock)
+    SecondFactor second, IConfiguration config, TimeProvider clock, ILogger<SignInWithProvider> log)
 {
     private const string ProofPath = "/identity/provider-proof", Methods = "fed", TooOld = "That took too long, or was finished already. Start again.";
     private bool IsInvitationOnly => config.GetValue("SignUp:InvitationOnly", false);
@@ -69,46 +70,55 @@ public sealed class SignInWithProvider(
     }
 
     /// <summary>The provider has said who it is, and all of it was right.</summary>
-    internal static async Task KeepProofAsync(TicketReceivedContext answered)
+    internal async Task KeepProofAsync(TicketReceivedContext answered)
     {
-        var provider = answered.HttpContext.RequestServices.GetRequiredService<Providers>().Find(answered.Scheme.Name["provider:".Length..])!;
-        var (claims, now) = (answered.Principal!, answered.HttpContext.RequestServices.GetRequiredService<TimeProvider>().GetUtcNow());
-        string? Text(string name, int longest) => claims.FindFirstValue(name) is { Length: > 0 } value && value.Length <= longest && !value.Contains('\0', StringComparison.Ordinal) ? value : null;
-        var (email, name, zone) = (Text("email", EmailAddress.Longest), Text("name", 200), Text("zoneinfo", 64));
-        var isVerified = string.Equals(claims.FindFirstValue("email_verified"), "true", StringComparison.OrdinalIgnoreCase);
-        var at = long.TryParse(claims.FindFirstValue("auth_time"), NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) && seconds < now.ToUnixTimeSeconds() ? DateTimeOffset.FromUnixTimeSeconds(seconds) : now;
-        var given = answered.Properties!.GetTokens().Where(token => token.Name != "id_token").ToDictionary(token => token.Name, token => token.Value);
         answered.HandleResponse();
-        if (!answered.HttpContext.RequestServices.GetRequiredService<BrowserSession>().IsFormTokenOf(answered.HttpContext, answered.Properties!.Items["browser"]))
+        var (http, claims, said, now) = (answered.HttpContext, answered.Principal!, answered.Properties!, clock.GetUtcNow());
+        var provider = providers.All.First(one => one.Scheme == answered.Scheme.Name);
+        string? Text(string name, int longest) => claims.FindFirstValue(name) is { Length: > 0 } value && value.Length <= longest && !value.Contains('\0', StringComparison.Ordinal) ? value : null;
+        if (!sessions.IsFormTokenOf(http, said.Items["browser"]))
         {
-            await (await PageOf(answered.HttpContext).ShowErrorAsync(answered.HttpContext, $"It was not this browser that asked {provider.Title}, or you have signed in anew since. Go back and try again.", 401)).ExecuteAsync(answered.HttpContext);
+            await SayAsync(http, $"It was not this browser that asked {provider.Title}, or you have signed in anew since. Go back and try again.", 401);
             return;
         }
         if (Text("sub", 255) is not { } subject)
         {
-            await (await PageOf(answered.HttpContext).ShowErrorAsync(answered.HttpContext, $"{provider.Title} did not say who you are.", 502)).ExecuteAsync(answered.HttpContext);
+            await SayAsync(http, $"{provider.Title} did not say who you are.", 502);
             return;
         }
-        await ExternalProof.KeepAsync(answered.HttpContext, new(provider.Name, provider.Issuer, subject, email, isVerified && provider.Proves(email, claims.FindFirstValue("hd")),
-            ProfileRules.BrokenByName(name).Any() ? null : name, ProfileRules.BrokenByTimeZone(zone).Any() ? null : zone, at, answered.Properties!.Items["return"]!,
-            answered.Properties.Items.ContainsKey("connect"), given.ContainsKey("access_token") ? JsonSerializer.Serialize(given) : null));
-        await new SeeOther(ProofPath).ExecuteAsync(answered.HttpContext);
+        var (email, name, zone) = (Text("email", EmailAddress.Longest), Text("name", 200), Text("zoneinfo", 64));
+        var isVerified = string.Equals(claims.FindFirstValue("email_verified"), "true", StringComparison.OrdinalIgnoreCase);
+        var at = long.TryParse(claims.FindFirstValue("auth_time"), NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) && seconds < now.ToUnixTimeSeconds() ? DateTimeOffset.FromUnixTimeSeconds(seconds) : now;
+        var given = said.GetTokens().Where(token => token.Name != "id_token").ToDictionary(token => token.Name, token => token.Value);
+        await ExternalProof.KeepAsync(http, database, sessions, sealer, new(provider.Name, provider.Issuer, subject, email, isVerified && provider.Proves(email, claims.FindFirstValue("hd")),
+            ProfileRules.BrokenByName(name).Any() ? null : name, ProfileRules.BrokenByTimeZone(zone).Any() ? null : zone, at, said.Items["return"]!,
+            said.Items.ContainsKey("connect"), given.ContainsKey("access_token") ? JsonSerializer.Serialize(given) : null));
+        await new SeeOther(ProofPath).ExecuteAsync(http);
     }
 
     /// <summary>The person said no there, the browser is not the one that asked, or the provider said something that does not hold.</summary>
-    internal static async Task RefuseAsync(RemoteFailureContext failed)
+    internal async Task RefuseAsync(RemoteFailureContext failed)
     {
-        var http = failed.HttpContext;
         failed.HandleResponse();
-        http.RequestServices.GetRequiredService<ILogger<SignInWithProvider>>().LogInformation("{Provider} signed nobody in: {Reason}", failed.Scheme.Name, failed.Failure?.GetType().Name);
-        await (await PageOf(http).ShowErrorAsync(http, $"{failed.Scheme.DisplayName} did not sign you in. Go back to where you came from, and try again or another way.", 401)).ExecuteAsync(http);
+        log.LogInformation("{Provider} signed nobody in: {Reason}", failed.Scheme.Name, ReasonOf(failed.Failure));
+        await SayAsync(failed.HttpContext, $"{failed.Scheme.DisplayName} did not sign you in. Go back to where you came from, and try again or another way.", 401);
     }
 
-    private static Page PageOf(HttpContext http) => http.RequestServices.GetRequiredService<Page>();
+    private async Task SayAsync(HttpContext http, string problem, int status) => await (await page.ShowErrorAsync(http, problem, status)).ExecuteAsync(http);
+
+    // What an operator can look up, and nothing that a stranger can write: an error of the protocol by its name, a token that does not hold by the number that
+    // the library has for it.
+    private static string ReasonOf(Exception? failure) => failure switch
+    {
+        OpenIdConnectProtocolException { Data: var data } when data["error"] is string { Length: < 40 } error && error.All(c => char.IsAsciiLetter(c) || c == '_') => error,
+        AuthenticationFailureException or HttpRequestException => failure.Message,
+        SecurityTokenException => $"{failure.GetType().Name} {failure.Message.Split(':')[0]}",
+        _ => failure?.GetType().Name ?? "no reason",
+    };
 
     private async Task<IResult> GoOnAsync(HttpContext http, bool wantsToConnect, CancellationToken ct)
     {
-        if (await ExternalProof.FindAsync(http, database, sessions, sealer, ct) is not { } proof) return await page.ShowErrorAsync(http, TooOld);
+        if (await ExternalProof.FindAsync(http, database, sessions, sealer, providers, ct) is not { } proof) return await page.ShowErrorAsync(http, TooOld);
         var who = await sessions.FindAsync(http, ct);
         if (await ExternalIdentity.FindAsync(database, proof, ct) is { } found)
             return proof.Connects && found.UserId != who?.UserId ? await page.ShowErrorAsync(http, "This account is connected with another account here. Sign in there to disconnect it.", 409)
@@ -122,7 +132,7 @@ public sealed class SignInWithProvider(
         Form form;
         try { form = await Form.OfAsync(http.Request, ct); }
         catch (RefusedException e) { return await page.ShowErrorAsync(http, e.Message); }
-        if (await ExternalProof.FindAsync(http, database, sessions, sealer, ct) is not { } proof) return await page.ShowErrorAsync(http, TooOld);
+        if (await ExternalProof.FindAsync(http, database, sessions, sealer, providers, ct) is not { } proof) return await page.ShowErrorAsync(http, TooOld);
         if (!sessions.IsOurs(http, form)) return await page.ShowErrorAsync(http, "The form was not from here, or you have signed in anew since. Go back and try again.", 403);
         var who = await sessions.FindAsync(http, ct);
         var found = await ExternalIdentity.FindAsync(database, proof, ct);
@@ -179,8 +189,7 @@ public sealed class SignInWithProvider(
     {
         if (!EmailAddress.TryParse(proof.IsEmailProven ? proof.Email : form["email"], out var email)) return await AskToMakeAsync(http, proof, ct, "The address is missing, malformed or too long.", form["email"]);
         if (ProfileRules.BrokenByName(form["name"]).FirstOrDefault() is { } broken) return await AskToMakeAsync(http, proof, ct, broken.Detail, form["email"]);
-        // A password of nobody: whoever wants one chooses it by mail.
-        var hash = await passwords.HashAsync(Convert.ToHexString(RandomNumberGenerator.GetBytes(32)), ct);
+        var hash = await passwords.HashNobodysAsync(ct);
         var account = SignUp.New(email, form["name"], proof.TimeZone, clock);
         await using var db = await database.BeginAsync(account.AccountId, ct);
         if (!await SignUp.MakeAsync(db, account, email, hash, proof.IsEmailProven, isChosen: false))

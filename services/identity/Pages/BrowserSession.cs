@@ -12,8 +12,7 @@ public sealed record SignedIn(Guid UserId, Guid LoginId, DateTimeOffset Authenti
 
 /// <summary>
 /// The cookies of our pages: one that stands for the login, made anew by every sign-in, one that forms are bound to, and one for what a provider
-/// has just said. All only over TLS
-/// where the issuer is https, never for scripts, and not with requests that other sites make.
+/// has just said. All only over TLS where the issuer is https, never for scripts, and not with requests that other sites make.
 /// </summary>
 public sealed class BrowserSession(Database database, TokenIssuer tokens)
 {

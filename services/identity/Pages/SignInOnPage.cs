@@ -35,7 +35,7 @@ public static class SignInOnPage
     // A browser holds every redirect that follows a form to the form's page: also the one to the application, where nothing more has to be asked.
     private static async Task<IResult> ShowAsync(
         HttpContext http, Database database, BrowserSession sessions, Page page, string next, string? email, CancellationToken ct, string? problem = null, int status = 200) =>
-        await page.ShowAsync<SignInPage>(http, new() { ["FormToken"] = sessions.FormTokenFor(http), ["Return"] = next, ["Email"] = email, ["Problem"] = problem, ["Providers"] = http.RequestServices.GetRequiredService<Providers>().All },
+        await page.ShowAsync<SignInPage>(http, new() { ["FormToken"] = sessions.FormTokenFor(http), ["Return"] = next, ["Email"] = email, ["Problem"] = problem },
             status, await Authorize.SendsToAsync(next, database, ct), usesPasskeys: true);
 
     private static async Task<IResult> HandleAsync(

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using OpenReadings.Chassis;
 
 namespace OpenReadings.Identity.Passwords;
@@ -31,6 +32,9 @@ public sealed partial class PasswordHasher(IConfiguration config) : IHostedServi
     public long Done => Interlocked.Read(ref done);
 
     public Task<string> HashAsync(string password, CancellationToken ct) => RunAsync(() => Argon2.Hash(password), ct);
+
+    /// <summary>Of a password that nobody knows: whoever wants one chooses it by mail.</summary>
+    public Task<string> HashNobodysAsync(CancellationToken ct) => HashAsync(Convert.ToHexString(RandomNumberGenerator.GetBytes(32)), ct);
 
     /// <summary>A hash of null stands for no account: the same work is done, and the answer is no.</summary>
     public async Task<bool> IsRightAsync(string? hash, string password, CancellationToken ct) =>

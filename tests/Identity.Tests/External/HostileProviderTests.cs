@@ -88,6 +88,10 @@ public sealed class HostileProviderTests(ExternalService service) : IClassFixtur
         await BackAsync(mixed, Fake.Answer(mixed.Left!).Replace("providers/google", "providers/work", StringComparison.Ordinal));
         Assert.Equal(Unauthorized, mixed.Status);
 
+        // What the operator reads names the error and holds nothing that a stranger wrote.
+        Assert.Contains(service.Log.Lines, line => line.Contains("provider:google signed nobody in: access_denied", StringComparison.Ordinal));
+        Assert.Contains(service.Log.Lines, line => line.Contains("provider:google signed nobody in: invalid_grant", StringComparison.Ordinal));
+
         var answer = Fake.Answer(asked);
         await BackAsync(ours, answer);
         Assert.Equal(OK, ours.Status);

@@ -285,7 +285,8 @@ public sealed class ProviderTests(ExternalService service) : IClassFixture<Exter
         var bob = await Person.SignedInAsync(service);
         await service.SqlAsync("update external_identities set user_id = @bob where user_id = @ada", new { ada = ada.AccountId, bob = bob.AccountId });
         using (var gone = await bob.Http.DeleteAsync("/identity/v1/me/external-identities/google", Ct)) Assert.Equal(NoContent, gone.StatusCode);
-        await Task.Delay(300, Ct);
+        for (var since = TimeProvider.System.GetTimestamp(); !service.Log.Lines.Any(line => line.Contains("google was not told", StringComparison.Ordinal)); await Task.Delay(20, Ct))
+            Assert.True(TimeProvider.System.GetElapsedTime(since) < TimeSpan.FromSeconds(10));
         Assert.DoesNotContain($"not-for-any-log-refresh-{Fake.Person["sub"]}", Fake.Revoked);
     }
 
