@@ -168,6 +168,22 @@ CREATE FUNCTION public.find_browser_session(presented_hash bytea) RETURNS TABLE(
     where b.cookie_hash = presented_hash and l.ended_at is null and l.expires_at > now() and a.disabled_at is null;
 $$;
 
+CREATE FUNCTION public.find_credentials(wanted_email_key text, from_address cidr) RETURNS TABLE(user_id uuid, hash text, is_disabled boolean, has_second_factor boolean, is_familiar boolean)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+begin
+    return query
+    select accounts.user_id, passwords.hash, accounts.disabled_at is not null,
+        exists (select from public.totp where totp.user_id = accounts.user_id and totp.confirmed_at is not null),
+        exists (
+            select from public.familiar_addresses as familiar
+            where familiar.user_id = accounts.user_id and familiar.address = from_address and familiar.last_used_at > now() - interval '90 days')
+    from (values (1)) as anyhow
+    left join (public.accounts join public.passwords using (user_id)) on accounts.email_key = wanted_email_key;
+end
+$$;
+
 CREATE FUNCTION public.find_device_request(code text) RETURNS TABLE(client_id uuid, scope text, asked_from text, created_at timestamp with time zone)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -1626,6 +1642,9 @@ GRANT ALL ON FUNCTION public.find_authorization_code(presented_hash bytea) TO id
 
 REVOKE ALL ON FUNCTION public.find_browser_session(presented_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.find_browser_session(presented_hash bytea) TO identity_app;
+
+REVOKE ALL ON FUNCTION public.find_credentials(wanted_email_key text, from_address cidr) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.find_credentials(wanted_email_key text, from_address cidr) TO identity_app;
 
 REVOKE ALL ON FUNCTION public.find_device_request(code text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.find_device_request(code text) TO identity_app;

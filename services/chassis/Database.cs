@@ -57,8 +57,19 @@ public sealed class Database(NpgsqlDataSource source, OutboxSignal outbox)
     /// <summary>One query as one user in one round trip.</summary>
     public async Task<IReadOnlyList<T>> ReadAsync<T>(CurrentUser user, string sql, object? args, CancellationToken ct)
     {
-        await using var batch = Batch(user);
-        batch.Add(sql, args);
+        await using var batch = Batch(user).Add(sql, args);
+        return await ReadAsync<T>(batch, ct);
+    }
+
+    /// <summary>One query as nobody in one round trip: row-level security shows it no person's row.</summary>
+    public async Task<IReadOnlyList<T>> ReadUnownedAsync<T>(string sql, object? args, CancellationToken ct)
+    {
+        await using var batch = new UserBatch(source, outbox).Add(sql, args);
+        return await ReadAsync<T>(batch, ct);
+    }
+
+    private static async Task<IReadOnlyList<T>> ReadAsync<T>(UserBatch batch, CancellationToken ct)
+    {
         await using var reader = await batch.ExecuteReaderAsync(ct);
         var parse = reader.GetRowParser(typeof(T));
         var rows = new List<T>();
@@ -68,6 +79,9 @@ public sealed class Database(NpgsqlDataSource source, OutboxSignal outbox)
 
     /// <summary>Several statements as one user in one round trip and one implicit transaction.</summary>
     public UserBatch Batch(CurrentUser user) => new(source, outbox, user);
+
+    /// <summary>The same as somebody who is known otherwise than by a token.</summary>
+    public UserBatch Batch(Guid userId) => new UserBatch(source, outbox).Set(userId);
 
     internal static IEnumerable<NpgsqlParameter> Parameters(object args) => ArgumentProperties
         .GetOrAdd(args.GetType(), type => type.GetProperties())
@@ -85,25 +99,37 @@ public sealed class UserBatch : IAsyncDisposable
     private readonly NpgsqlBatch batch;
     private readonly OutboxSignal outbox;
     private readonly string mark = "";
-    private readonly int settings = 1;                          // results that come before the caller's own
+    private int settings;                                       // results that come before the caller's own
 
-    internal UserBatch(NpgsqlDataSource source, OutboxSignal outbox, CurrentUser user)
+    /// <summary>As nobody.</summary>
+    internal UserBatch(NpgsqlDataSource source, OutboxSignal outbox)
     {
         this.outbox = outbox;
         batch = source.CreateBatch();
-        // A batch without a transaction is one implicit transaction, and so is the setting's life.
-        if (user is { Owner: null, ClientId: null }) Add("select set_config('app.user_id', $1, true)", Text(user.Id));
-        else Add("select set_config('app.user_id', $1, true), set_config('app.owner_id', $2, true), set_config('app.client_id', $3, true)",
+    }
+
+    internal UserBatch(NpgsqlDataSource source, OutboxSignal outbox, CurrentUser user) : this(source, outbox)
+    {
+        if (user is { Owner: null, ClientId: null }) Set(user.Id);
+        else Set("select set_config('app.user_id', $1, true), set_config('app.owner_id', $2, true), set_config('app.client_id', $3, true)",
             Text(user.Id), Text(user.Owner), Text(user.ClientId));
         if (user.Role is null) return;
-        Add("select set_config('role', $1, true)", new NpgsqlParameter<string> { TypedValue = user.Role });
+        Set("select set_config('role', $1, true)", new NpgsqlParameter<string> { TypedValue = user.Role });
         // A prepared statement is planned for one role: another role has its own, so that neither makes the other plan again.
         mark = $"\n-- as {user.Role}";
-        settings++;
-
-        // Empty is as good as not set.
-        static NpgsqlParameter Text(Guid? id) => new NpgsqlParameter<string> { TypedValue = id.ToString()! };
     }
+
+    internal UserBatch Set(Guid userId) => Set("select set_config('app.user_id', $1, true)", Text(userId));
+
+    // A batch without a transaction is one implicit transaction, and so is the setting's life.
+    private UserBatch Set(string sql, params NpgsqlParameter[] parameters)
+    {
+        settings++;
+        return Add(sql, parameters);
+    }
+
+    // Empty is as good as not set.
+    private static NpgsqlParameter<string> Text(Guid? id) => new() { TypedValue = id.ToString()! };
 
     public UserBatch Add(string sql, object? args) => Add(sql, args is null ? [] : [.. Database.Parameters(args)]);
 

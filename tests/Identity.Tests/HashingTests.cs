@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using Microsoft.Extensions.Configuration;
+using OpenReadings.Identity.Passwords;
 using static System.Net.HttpStatusCode;
 
 namespace OpenReadings.Identity.Tests;
@@ -41,6 +43,19 @@ public sealed class HashingTests(HashingTests.SmallService service) : IClassFixt
         }
         // Not hashing would make it a tenth. Of the quickest of each, because a busy machine only ever adds.
         Assert.InRange(unknown.Min() / wrong.Min(), 0.4, 2.5);
+    }
+
+    [Fact]
+    public async Task Hashing_gives_way_to_what_else_the_machine_does()
+    {
+        using var passwords = new PasswordHasher(new ConfigurationBuilder()
+            .AddInMemoryCollection([new("Passwords:Threads", "1"), new("Passwords:Niceness", "7")]).Build());
+        await passwords.StartAsync(Ct);
+        await passwords.HashAsync("Not-for-any-log-9", Ct);
+        // proc(5): the nineteenth of a thread's numbers, the name in brackets being the second.
+        var niceness = Directory.GetDirectories("/proc/self/task").Select(task => File.ReadAllText($"{task}/stat"))
+            .Where(stat => stat.Contains("(passwords 0)", StringComparison.Ordinal)).Select(stat => stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[16]);
+        Assert.Contains("7", niceness);
     }
 
     [Fact]

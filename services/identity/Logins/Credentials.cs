@@ -23,40 +23,40 @@ public sealed record ProvenPerson(Guid UserId, string Hash, string Methods, int?
 /// </summary>
 public sealed class Credentials(Database database, PasswordHasher passwords, SignInBudget budget, SecondFactor second, TimeProvider clock)
 {
-    private sealed record Known(Guid UserId, string Hash, bool IsDisabled);
+    private sealed record Found(Guid? UserId, string? Hash, bool IsDisabled, bool HasSecondFactor, bool IsFamiliar);
 
     public async Task<(ProvenPerson? Person, ProblemHttpResult? Refusal)> CheckAsync(
         string given, string password, string? code, HttpContext http, CancellationToken ct)
     {
         if (!EmailAddress.TryParse(given, out var email)) email = new EmailAddress("", "");
         var place = RateLimits.NetworkOf(http);
-        var (known, isFamiliar) = await FindAsync(email, place, ct);
+        var found = await FindAsync(email, place, ct);
         if (budget.TakeAt(place, email.Key) is { } pause) return (null, SignInBudget.Refuse(http, pause));
         // Where the tries of strangers are used up, a wrong password is refused alike and takes as long, whether the place is one of the person's or not.
-        var wait = isFamiliar ? budget.StrangersWait(email.Key) : budget.TakeAsStranger(email.Key);
-        var isRight = await passwords.IsRightAsync(known?.Hash, password, ct);
-        if (wait is not null && !isFamiliar) return (null, SignInBudget.Refuse(http, wait.Value));
-        if (!isRight || known is null or { IsDisabled: true })
+        var wait = found.IsFamiliar ? budget.StrangersWait(email.Key) : budget.TakeAsStranger(email.Key);
+        var isRight = await passwords.IsRightAsync(found.Hash, password, ct);
+        if (wait is not null && !found.IsFamiliar) return (null, SignInBudget.Refuse(http, wait.Value));
+        if (!isRight || found is not { UserId: { } userId, Hash: { } was, IsDisabled: false })
         {
-            if (known is not null) NoteAfterwards(known.UserId, passwordWasRight: false, http);
+            if (found.UserId is { } whose) NoteAfterwards(whose, passwordWasRight: false, http);
             return (null, wait is null ? Refused() : SignInBudget.Refuse(http, wait.Value));
         }
-        budget.Forgive(email.Key, place, isFamiliar);
+        budget.Forgive(email.Key, place, found.IsFamiliar);
 
-        var (used, refusal) = await second.AskAsync(known.UserId, code, http, ct);
+        var (used, refusal) = found.HasSecondFactor ? await second.AskAsync(userId, code, http, ct) : (null, null);
         if (refusal is not null)
         {
-            if (refusal.ProblemDetails.Type == "invalid-code") NoteAfterwards(known.UserId, passwordWasRight: true, http);
+            if (refusal.ProblemDetails.Type == "invalid-code") NoteAfterwards(userId, passwordWasRight: true, http);
             return (null, refusal);
         }
-        var person = new ProvenPerson(known.UserId, known.Hash, used is null ? "pwd" : "pwd otp", used?.RecoveryCodesLeft);
+        var person = new ProvenPerson(userId, was, used is null ? "pwd" : "pwd otp", used?.RecoveryCodesLeft);
 
-        if (!Argon2.IsOutdated(known.Hash)) return (person, null);
+        if (!Argon2.IsOutdated(was)) return (person, null);
         var hash = await passwords.HashAsync(password, ct);
-        await using var db = await database.BeginAsync(known.UserId, ct);
-        var isReplaced = await db.ExecuteAsync("update passwords set hash = @hash where hash = @was", new { hash, was = known.Hash }) == 1;
+        await using var db = await database.BeginAsync(userId, ct);
+        var isReplaced = await db.ExecuteAsync("update passwords set hash = @hash where hash = @was", new { hash, was }) == 1;
         await db.CommitAsync();
-        return (person with { Hash = isReplaced ? hash : known.Hash }, null);
+        return (person with { Hash = isReplaced ? hash : was }, null);
     }
 
     // Once the answer is out: how long that takes must not tell whether somebody has the address. One entry a minute for each place.
@@ -83,13 +83,8 @@ public sealed class Credentials(Database database, PasswordHasher passwords, Sig
     public static ProblemHttpResult Refused() =>
         Problems.Of(401, "invalid-credentials", "The e-mail address or the password is wrong.");
 
-    private async Task<(Known? Known, bool IsFamiliar)> FindAsync(EmailAddress email, IPNetwork place, CancellationToken ct)
-    {
-        // Disposed before the hashing: nobody holds a connection while they wait for a core.
-        await using var db = await database.BeginUnownedAsync(ct);
-        var known = await db.FindAsync<Known>(
-            "select user_id, hash, is_disabled from find_password(@Key)", new { email.Key });
-        return (known, await db.ScalarAsync<bool>(
-            "select is_familiar(@Key, @place::cidr)", new { email.Key, place = place.ToString() }));
-    }
+    // In one round trip that is over before the hashing: nobody holds a connection while they wait for a core.
+    private async Task<Found> FindAsync(EmailAddress email, IPNetwork place, CancellationToken ct) => (await database.ReadUnownedAsync<Found>(
+        "select user_id, hash, is_disabled, has_second_factor, is_familiar from find_credentials(@Key, @place::cidr)",
+        new { email.Key, place = place.ToString() }, ct))[0];
 }

@@ -27,21 +27,46 @@ public static class SignIn
         var (person, refusal) = await credentials.CheckAsync(login.Email, login.Password, login.Code, http, ct);
         if (person is null) return refusal!;
 
-        await using var db = await database.BeginAsync(person.UserId, ct);
-        if (await BeginAsync(db, http, person, tokens, clock.GetUtcNow()) is not { } answer) return Credentials.Refused();
-        await db.CommitAsync();
-        return TypedResults.Ok(answer);
+        // In one round trip: while many sign in, everybody else feels each of them.
+        var begun = Begun.Of(http, person, clock.GetUtcNow());
+        await using var batch = database.Batch(person.UserId).Add(NewLogin.Sql, begun.Login.Arguments).Add(Begun.Sql, begun.Arguments);
+        bool hasBegun;
+        string? roles = null;
+        await using (var reader = await batch.ExecuteReaderAsync(ct))
+        {
+            hasBegun = await reader.ReadAsync(ct);
+            if (hasBegun && !reader.IsDBNull(0)) roles = reader.GetString(0);
+            await reader.NextResultAsync(ct);                   // to the end: it holds only once it is committed
+        }
+        return hasBegun ? TypedResults.Ok(begun.Tokens(tokens, roles, http.Response)) : Credentials.Refused();
     }
 
     /// <summary>The login of our own program, and its first tokens. Null where the password is not any more the one that was checked.</summary>
     internal static async Task<LoginTokens?> BeginAsync(UserTransaction db, HttpContext http, ProvenPerson person, TokenIssuer tokens, DateTimeOffset now)
     {
-        var next = RefreshToken.New();
-        if (await NewLogin.BeginAsync(db, http, person, TokenIssuer.People, TokenIssuer.PeoplesScope, now) is not { } loginId) return null;
-        await db.ExecuteAsync("insert into refresh_tokens (login_id, token_hash) values (@loginId, @next)", new { loginId, next = next.Hash });
-        var roles = await db.ScalarAsync<string>("select string_agg(role, ' ') from roles");
-        var grant = new Grant(
-            person.UserId, TokenIssuer.People, TokenIssuer.People, TokenIssuer.PeoplesScope, loginId, now, Roles: roles);
-        return LoginTokens.Of(tokens, grant, next, http.Response) with { RecoveryCodesLeft = person.RecoveryCodesLeft };
+        var begun = Begun.Of(http, person, now);
+        if (await db.ExecuteAsync(NewLogin.Sql, begun.Login.Arguments) == 0) return null;
+        return begun.Tokens(tokens, await db.ScalarAsync<string>(Begun.Sql, begun.Arguments), http.Response);
+    }
+
+    /// <summary>A login that a refresh token keeps going.</summary>
+    private sealed record Begun(ProvenPerson Person, NewLogin Login, RefreshToken Next, DateTimeOffset At)
+    {
+        /// <summary>Answers with the person's roles, and with no row where no login has begun.</summary>
+        public const string Sql =
+            """
+            insert into refresh_tokens (login_id, token_hash)
+            select login_id, @next from logins where login_id = @LoginId
+            returning (select string_agg(role, ' ') from roles)
+            """;
+
+        public object Arguments => new { Login.LoginId, next = Next.Hash };
+
+        public static Begun Of(HttpContext http, ProvenPerson person, DateTimeOffset now) =>
+            new(person, NewLogin.Of(http, person, TokenIssuer.People, TokenIssuer.PeoplesScope, now), RefreshToken.New(), now);
+
+        public LoginTokens Tokens(TokenIssuer tokens, string? roles, HttpResponse response) =>
+            LoginTokens.Of(tokens, new(Person.UserId, TokenIssuer.People, TokenIssuer.People, TokenIssuer.PeoplesScope, Login.LoginId, At, Roles: roles), Next, response)
+                with { RecoveryCodesLeft = Person.RecoveryCodesLeft };
     }
 }

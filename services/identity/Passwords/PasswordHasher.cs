@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using OpenReadings.Chassis;
 
@@ -10,7 +9,7 @@ namespace OpenReadings.Identity.Passwords;
 /// sign-ins may fill these threads and a short queue (then 503 <c>busy</c>), but never the thread pool that serves
 /// everybody else.
 /// </summary>
-public sealed partial class PasswordHasher(IConfiguration config) : IHostedService, IDisposable
+public sealed class PasswordHasher(IConfiguration config) : IHostedService, IDisposable
 {
     private readonly int threads = config.GetValue("Passwords:Threads", Math.Max(1, Environment.ProcessorCount - 1));
     private readonly int niceness = config.GetValue("Passwords:Niceness", 19);
@@ -66,13 +65,9 @@ public sealed partial class PasswordHasher(IConfiguration config) : IHostedServi
 
     private void Work()
     {
-        // Who asks something else goes first: of a thread, 0 is the one that calls (Linux). Where it fails, all are equal.
-        _ = setpriority(0, 0, niceness);
+        Scheduling.GiveWay(niceness);
         foreach (var work in waiting.GetConsumingEnumerable()) work();
     }
-
-    [LibraryImport("libc")]
-    private static partial int setpriority(int which, uint who, int niceness);
 
     public void Dispose() => waiting.CompleteAdding();
 }
