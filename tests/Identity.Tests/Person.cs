@@ -88,6 +88,23 @@ public static partial class Requests
     public static async Task<JsonElement> JsonAsync(this HttpResponseMessage response) =>
         JsonDocument.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).RootElement;
 
+    /// <summary>The token has ended, which this replica hears of within half a second. How soon it does is measured in benchmarks (revocation).</summary>
+    public static async Task SoonRefusedAsync(this HttpClient http, string path)
+    {
+        var since = TimeProvider.System.GetTimestamp();
+        while (true)
+        {
+            var answer = await http.GetAsync(path, TestContext.Current.CancellationToken);
+            if (answer.StatusCode == HttpStatusCode.Unauthorized || TimeProvider.System.GetElapsedTime(since) > TimeSpan.FromSeconds(10))
+            {
+                await Task.FromResult(answer).RefusedAsync(HttpStatusCode.Unauthorized, "invalid-token");
+                return;
+            }
+            answer.Dispose();
+            await Task.Delay(50, TestContext.Current.CancellationToken);
+        }
+    }
+
     /// <summary>The problem, whose status and type are as expected.</summary>
     public static async Task<Problem> RefusedAsync(
         this Task<HttpResponseMessage> answer, HttpStatusCode status, string type)

@@ -65,8 +65,10 @@ public static class SignIn
         public static Begun Of(HttpContext http, ProvenPerson person, DateTimeOffset now) =>
             new(person, NewLogin.Of(http, person, TokenIssuer.People, TokenIssuer.PeoplesScope, now), RefreshToken.New(), now);
 
-        public LoginTokens Tokens(TokenIssuer tokens, string? roles, HttpResponse response) =>
-            LoginTokens.Of(tokens, new(Person.UserId, TokenIssuer.People, TokenIssuer.People, TokenIssuer.PeoplesScope, Login.LoginId, At, Roles: roles), Next, response)
-                with { RecoveryCodesLeft = Person.RecoveryCodesLeft };
+        public LoginTokens Tokens(TokenIssuer tokens, string? roles, HttpResponse response)
+        {
+            var grant = new Grant(Person.UserId, TokenIssuer.People, TokenIssuer.People, TokenIssuer.PeoplesScope, Login.LoginId, At, Roles: roles);
+            return LoginTokens.Of(tokens, grant, Next, response) with { RecoveryCodesLeft = Person.RecoveryCodesLeft };
+        }
     }
 }

@@ -99,8 +99,7 @@ public sealed class ProgramTests(IdentityService service)
         Assert.Equal(NoContent, (await ada.Http.DeleteAsync($"/identity/v1/me/consents/{app.ClientId}", Ct)).StatusCode);
         await app.TokensAsync(code).ErrorAsync(BadRequest, "invalid_grant");
         await app.RefreshAsync(tokens.Text("refresh_token")).ErrorAsync(BadRequest, "invalid_grant");
-        await Task.Delay(1000, Ct);
-        await service.WithToken(tokens.Text("access_token")).GetAsync("/identity/v1/userinfo", Ct).RefusedAsync(Unauthorized, "invalid-token");
+        await service.WithToken(tokens.Text("access_token")).SoonRefusedAsync("/identity/v1/userinfo");
         await browser.AskAsync(app.Request(changes: ("prompt", "none")));
         Assert.Equal("consent_required", browser.LeftWith["error"]);
         await ada.Http.DeleteAsync($"/identity/v1/me/consents/{app.ClientId}", Ct).RefusedAsync(NotFound, "consent-not-found");
@@ -120,9 +119,8 @@ public sealed class ProgramTests(IdentityService service)
         Assert.Equal(NoContent, (await maker.Http.DeleteAsync($"/identity/v1/me/applications/{app.ClientId}", Ct)).StatusCode);
         await app.RefreshAsync(tokens.Text("refresh_token")).ErrorAsync(Unauthorized, "invalid_client");
         Assert.Equal(NoContent, (await maker.DeleteAccountAsync(maker.Password)).StatusCode);
-        await Task.Delay(1000, Ct);
         foreach (var token in new[] { tokens.Text("access_token"), orphaned.Text("access_token"), own })
-            await service.WithToken(token).GetAsync("/identity/v1/userinfo", Ct).RefusedAsync(Unauthorized, "invalid-token");
+            await service.WithToken(token).SoonRefusedAsync("/identity/v1/userinfo");
         Assert.Empty((await (await ada.Http.GetAsync("/identity/v1/me/consents", Ct)).JsonAsync()).GetProperty("consents").EnumerateArray());
         var forgotten = await service.SqlAsync<string>("select subject from kept.events where event_type = 'account.deleted.v1'");
         Assert.All(new[] { app, orphan }, one => Assert.Contains(forgotten, subject => subject.Contains(one.ClientId, StringComparison.Ordinal)));
@@ -182,8 +180,7 @@ public sealed class ProgramTests(IdentityService service)
             Assert.Equal(OK, (await ada.Http.GetAsync("/identity/v1/me", Ct)).StatusCode);
             Assert.Equal(OK, (await app.PostAsync("tokens/revoke", ("token", tokens.Text(kind)))).StatusCode);
             await app.RefreshAsync(tokens.Text("refresh_token")).ErrorAsync(BadRequest, "invalid_grant");
-            await Task.Delay(1000, Ct);
-            await service.WithToken(tokens.Text("access_token")).GetAsync("/identity/v1/userinfo", Ct).RefusedAsync(Unauthorized, "invalid-token");
+            await service.WithToken(tokens.Text("access_token")).SoonRefusedAsync("/identity/v1/userinfo");
         }
     }
 
