@@ -168,13 +168,13 @@ CREATE FUNCTION public.find_browser_session(presented_hash bytea) RETURNS TABLE(
     where b.cookie_hash = presented_hash and l.ended_at is null and l.expires_at > now() and a.disabled_at is null;
 $$;
 
-CREATE FUNCTION public.find_credentials(wanted_email_key text, from_address cidr) RETURNS TABLE(user_id uuid, hash text, is_disabled boolean, has_second_factor boolean, is_familiar boolean)
+CREATE FUNCTION public.find_credentials(wanted_email_key text, from_address cidr) RETURNS TABLE(user_id uuid, hash text, is_disabled boolean, is_confirmed boolean, has_second_factor boolean, is_familiar boolean)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 begin
     return query
-    select accounts.user_id, passwords.hash, accounts.disabled_at is not null,
+    select accounts.user_id, passwords.hash, accounts.disabled_at is not null, accounts.email_verified_at is not null,
         exists (select from public.totp where totp.user_id = accounts.user_id and totp.confirmed_at is not null),
         exists (
             select from public.familiar_addresses as familiar

@@ -20,7 +20,7 @@ public static class SignUp
 
     public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/accounts", HandleAsync)
         .WithName("SignUp")
-        .WithSummary("Makes an account; sign in afterwards.")
+        .WithSummary("Makes an account; sign in afterwards, where SignIn:ConfirmedOnly is set once the address is confirmed.")
         .WithDescription(
             "Signing up with an address that has an account already is answered in the same way and changes nothing "
             + "there: nobody learns from here who has an account. A program that is not sure whether its first try "

@@ -24,12 +24,13 @@ public sealed class FirstAdministrator(
             throw new StartRefusedException($"The secret FirstAdministrator:Password is missing or too weak. {string.Join(' ', broken.Select(rule => rule.Detail))}");
 
         var hash = await passwords.HashAsync(password!, cancellationToken);
+        // Whoever writes the settings says whose the address is.
         var (id, now) = (Guid.CreateVersion7(), clock.GetUtcNow());
         await using var db = await database.BeginAsync(id, cancellationToken);
         var made = await db.ExecuteAsync(
             """
             with made as (
-                insert into accounts (email, email_key, name) values (@Text, @Key, 'Administrator')
+                insert into accounts (email, email_key, name, email_verified_at) values (@Text, @Key, 'Administrator', now())
                 on conflict on constraint accounts_email_key do nothing
                 returning user_id)
             insert into passwords (user_id, hash) select user_id, @hash from made

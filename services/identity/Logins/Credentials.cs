@@ -18,12 +18,15 @@ public sealed record ProvenPerson(Guid UserId, string Hash, string Methods, int?
 
 /// <summary>
 /// Checks an e-mail address and a password, for programs and for pages. Tries are limited by address and place, whether anybody has that
-/// address or not. Whether the address is unknown, the password wrong or the account disabled: the same work is done and the same answer given.
+/// address or not. Whether the address is unknown, the password wrong, the account disabled, or its address not
+/// confirmed where that is asked for (SignIn:ConfirmedOnly): the same work is done and the same answer given.
 /// Only whoever has the password learns that a second factor is asked for.
 /// </summary>
-public sealed class Credentials(Database database, PasswordHasher passwords, SignInBudget budget, SecondFactor second, TimeProvider clock)
+public sealed class Credentials(Database database, PasswordHasher passwords, SignInBudget budget, SecondFactor second, IConfiguration config, TimeProvider clock)
 {
-    private sealed record Found(Guid? UserId, string? Hash, bool IsDisabled, bool HasSecondFactor, bool IsFamiliar);
+    private readonly bool confirmedOnly = config.GetValue("SignIn:ConfirmedOnly", false);
+
+    private sealed record Found(Guid? UserId, string? Hash, bool IsDisabled, bool IsConfirmed, bool HasSecondFactor, bool IsFamiliar);
 
     public async Task<(ProvenPerson? Person, ProblemHttpResult? Refusal)> CheckAsync(
         string given, string password, string? code, HttpContext http, CancellationToken ct)
@@ -36,7 +39,7 @@ public sealed class Credentials(Database database, PasswordHasher passwords, Sig
         var wait = found.IsFamiliar ? budget.StrangersWait(email.Key) : budget.TakeAsStranger(email.Key);
         var isRight = await passwords.IsRightAsync(found.Hash, password, ct);
         if (wait is not null && !found.IsFamiliar) return (null, SignInBudget.Refuse(http, wait.Value));
-        if (!isRight || found is not { UserId: { } userId, Hash: { } was, IsDisabled: false })
+        if (!isRight || found is not { UserId: { } userId, Hash: { } was, IsDisabled: false } || (confirmedOnly && !found.IsConfirmed))
         {
             if (found.UserId is { } whose) NoteAfterwards(whose, passwordWasRight: false, http);
             return (null, wait is null ? Refused() : SignInBudget.Refuse(http, wait.Value));
@@ -85,6 +88,6 @@ public sealed class Credentials(Database database, PasswordHasher passwords, Sig
 
     // In one round trip that is over before the hashing: nobody holds a connection while they wait for a core.
     private async Task<Found> FindAsync(EmailAddress email, IPNetwork place, CancellationToken ct) => (await database.ReadUnownedAsync<Found>(
-        "select user_id, hash, is_disabled, has_second_factor, is_familiar from find_credentials(@Key, @place::cidr)",
+        "select user_id, hash, is_disabled, is_confirmed, has_second_factor, is_familiar from find_credentials(@Key, @place::cidr)",
         new { email.Key, place = place.ToString() }, ct))[0];
 }

@@ -305,6 +305,28 @@ public sealed class MailTests(MailingService service) : IClassFixture<MailingSer
         await closed.PostAsync("accounts", new { email = "a@example.org", password = Person.FirstPassword, invitation = "om_made-up" }).RefusedAsync(BadRequest, "invalid-invitation");
     }
 
+    [Fact]
+    public async Task Where_only_confirmed_addresses_sign_in_signing_up_and_in_tells_nothing()
+    {
+        await using var careful = new CarefulService();
+        await careful.InitializeAsync();
+        var (there, nobody) = ("there@example.org", "nobody@example.org");
+        Assert.Equal(Created, (await careful.PostAsync("accounts", new { email = there, password = Person.FirstPassword })).StatusCode);
+        await SignInAsync(there, Person.FirstPassword).RefusedAsync(Unauthorized, "invalid-credentials");
+        await careful.SqlAsync("update accounts set email_verified_at = now()");
+        Assert.Equal(OK, (await SignInAsync(there, Person.FirstPassword)).StatusCode);
+
+        // A stranger who tries both with a password of their own is answered alike.
+        foreach (var email in new[] { there, nobody })
+        {
+            Assert.Equal(Created, (await careful.PostAsync("accounts", new { email, password = "Not-for-any-log-8" })).StatusCode);
+            await SignInAsync(email, "Not-for-any-log-8").RefusedAsync(Unauthorized, "invalid-credentials");
+        }
+        Assert.Equal(OK, (await SignInAsync("root@example.org", Person.FirstPassword)).StatusCode);
+
+        Task<HttpResponseMessage> SignInAsync(string email, string password) => careful.PostAsync("logins", new { email, password });
+    }
+
     private async Task NothingSecretIsLeftAsync(Arrived mail)
     {
         foreach (var table in new[] { "mail_tokens", "mail_outbox", "invitations" })
@@ -327,6 +349,12 @@ public sealed class MailTests(MailingService service) : IClassFixture<MailingSer
     private sealed class FilingService(string folder) : IdentityService
     {
         protected override IEnumerable<KeyValuePair<string, string?>> Settings => [.. base.Settings, new("Mail:Directory", folder)];
+    }
+
+    private sealed class CarefulService : IdentityService
+    {
+        protected override IEnumerable<KeyValuePair<string, string?>> Settings =>
+            [.. base.Settings, new("SignIn:ConfirmedOnly", "true"), new("FirstAdministrator:Email", "root@example.org"), new("FirstAdministrator:Password", Person.FirstPassword)];
     }
 
     private sealed class ClosedService : IdentityService
