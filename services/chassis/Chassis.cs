@@ -179,15 +179,15 @@ public static class ServiceChassis
     private static NpgsqlDataSource Connect(string connectionString, string name, int poolSize, IServiceProvider provider)
     {
         var settings = new NpgsqlConnectionStringBuilder(
-            $"Minimum Pool Size={Math.Min(4, poolSize)};Maximum Pool Size={poolSize};Max Auto Prepare=60;Auto Prepare Min Usages=2;Host Recheck Seconds=2;{connectionString}")
+            $"Minimum Pool Size=2;Maximum Pool Size={poolSize};Max Auto Prepare=60;Auto Prepare Min Usages=2;Host Recheck Seconds=2;{connectionString}")
         {
             ApplicationName = name, Timeout = 5, CommandTimeout = 30,
             // Safe because nothing is ever set on the session: the user lives in the transaction.
             NoResetOnClose = true,
             // A service writes: of several hosts it wants the primary, whichever that is now (decision 0034).
             TargetSessionAttributes = null,
-            // The pool takes its connections in turn, so what a burst opened stays in use, each with caches that went cold. A few stay, since
-            // a new one costs tens of milliseconds of a core and more than the burst would.
+            // The pool takes its connections in turn, so what a burst opened stays in use, each with caches that went cold. Two stay: whoever
+            // asks beside another would otherwise wait for a new one, which costs tens of milliseconds of a core.
             ConnectionIdleLifetime = 30, ConnectionPruningInterval = 5,
         };
         var source = new NpgsqlDataSourceBuilder(settings.ConnectionString).UseLoggerFactory(provider.GetService<ILoggerFactory>());

@@ -27,8 +27,7 @@ public sealed class AdministrationTests(IdentityService service)
 
         Assert.Equal(NoContent, (await root.Http.PostAsJsonAsync($"/identity/v1/accounts/{ada.AccountId}/enable", new { }, Ct)).StatusCode);
         var old = ada.Http;
-        // Tokens of two seconds after the end are refused as well: the clocks of replicas are not one.
-        await Task.Delay(2500, Ct);
+        await Task.Delay(IdentityService.RefusesAfterwards, Ct);
         await ada.SignInAsync();
         Assert.Equal(OK, (await ada.Http.GetAsync("/identity/v1/me", Ct)).StatusCode);
         await old.GetAsync("/identity/v1/me", Ct).RefusedAsync(Unauthorized, "invalid-token");

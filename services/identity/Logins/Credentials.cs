@@ -18,9 +18,9 @@ public sealed record ProvenPerson(Guid UserId, string Hash, string Methods, int?
 
 /// <summary>
 /// Checks an e-mail address and a password, for programs and for pages. Tries are limited by address and place, whether anybody has that
-/// address or not. Whether the address is unknown, the password wrong, the account disabled, or its address not
-/// confirmed where that is asked for (SignIn:ConfirmedOnly): the same work is done and the same answer given.
-/// Only whoever has the password learns that a second factor is asked for.
+/// address or not. Whether the address is unknown, the password wrong, the account disabled, or its address not confirmed where that is asked
+/// for (SignIn:ConfirmedOnly): the same work is done and the same answer given. Only whoever has the password learns that a second factor is
+/// asked for.
 /// </summary>
 public sealed class Credentials(Database database, PasswordHasher passwords, SignInBudget budget, SecondFactor second, IConfiguration config, TimeProvider clock)
 {
