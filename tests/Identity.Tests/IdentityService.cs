@@ -12,9 +12,6 @@ namespace OpenReadings.Identity.Tests;
 /// <summary>The identity service, which here verifies tokens with the keys it publishes itself.</summary>
 public class IdentityService() : ServiceUnderTest<Program>("identity")
 {
-    /// <summary>Tokens of two seconds after an end are refused as well, as the clocks of replicas are not one; and tokens tell the time in whole seconds.</summary>
-    public static readonly TimeSpan RefusesAfterwards = TimeSpan.FromSeconds(3.2);
-
     public const string SyncSecret = "not-for-any-log-sync";
     public static readonly string KeyEncryptionKey = Convert.ToBase64String(
         [.. Enumerable.Range(100, 32).Select(i => (byte)i)]);

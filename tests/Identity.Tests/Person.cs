@@ -105,6 +105,17 @@ public static partial class Requests
         }
     }
 
+    /// <summary>Tokens of the two seconds after an end are refused as well, as the clocks of replicas are not one: asks with new ones until one is not.</summary>
+    public static async Task SoonAcceptedAsync(string path, Func<Task<HttpClient>> withNewToken)
+    {
+        for (var since = TimeProvider.System.GetTimestamp(); ; await Task.Delay(250, TestContext.Current.CancellationToken))
+        {
+            using var answer = await (await withNewToken()).GetAsync(path, TestContext.Current.CancellationToken);
+            if (answer.StatusCode == HttpStatusCode.OK) return;
+            Assert.True(TimeProvider.System.GetElapsedTime(since) < TimeSpan.FromSeconds(10), $"{(int)answer.StatusCode}");
+        }
+    }
+
     /// <summary>The problem, whose status and type are as expected.</summary>
     public static async Task<Problem> RefusedAsync(
         this Task<HttpResponseMessage> answer, HttpStatusCode status, string type)
