@@ -200,7 +200,7 @@ public sealed class UserTransaction(
             """,
             new
             {
-                Id = EventId.Next(), TEvent.Type, happened.Subject, Data = JsonSerializer.Serialize(happened, Json.Options),
+                Id = OrderedId.Next(), TEvent.Type, happened.Subject, Data = JsonSerializer.Serialize(happened, Json.Options),
                 Traceparent = Activity.Current?.Id,
             });
         published = true;

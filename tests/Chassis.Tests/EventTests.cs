@@ -213,7 +213,7 @@ public sealed class EventTests(Notebook notebook)
     [Fact]
     public void Event_ids_grow_strictly_even_within_a_millisecond()
     {
-        var ids = Enumerable.Range(0, 10_000).Select(_ => OpenReadings.Chassis.EventId.Next().ToString()).ToList();
+        var ids = Enumerable.Range(0, 10_000).Select(_ => OpenReadings.Chassis.OrderedId.Next().ToString()).ToList();
         Assert.Equal(ids.Order(StringComparer.Ordinal), ids);
         Assert.All(ids, id => Assert.Equal('7', id[14]));
         var milliseconds = Convert.ToInt64(ids[0][..13].Replace("-", "", StringComparison.Ordinal), 16);

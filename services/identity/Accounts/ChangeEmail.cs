@@ -83,7 +83,7 @@ public static class ChangeEmail
         var hash = new MailToken(token!).Hash;
         try
         {
-            await db.ExecuteAsync("select take_address_back(@Key, @hash, @entry)", new { email.Key, hash, entry = Guid.CreateVersion7() });
+            await db.ExecuteAsync("select take_address_back(@Key, @hash, @entry)", new { email.Key, hash, entry = OrderedId.Next() });
             await SetAsync(db, email);
         }
         catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.UniqueViolation)

@@ -36,7 +36,7 @@ public static class Invite
     {
         if (!EmailAddress.TryParse(wanted.Email, out var email))
             return Problems.Of(400, "validation-failed", "Some fields are not valid.", new ProblemItem("/email", "invalid-email", "The address is missing or malformed."));
-        var id = Guid.CreateVersion7();
+        var id = OrderedId.Next();
         await using var db = await database.BeginAsync(user, ct);
         // The address only where it is known to be theirs: it could be anybody's, or a text.
         var inviter = (await db.FindAsync<Inviter>("select name, case when email_verified_at is not null then email end as email from accounts for update"))!;

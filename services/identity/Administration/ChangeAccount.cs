@@ -44,7 +44,7 @@ public static class ChangeAccount
         await using var db = await database.BeginAsync(user, ct);
         if (wanted == "give-role" && !await db.HasRecentProofAsync(Entry.LoginOf(user))) return RecentProof.Refused(http);
         var outcome = await db.ScalarAsync<string>("select administer(@accountId, @wanted, @role, @reason, @address::cidr, @entry)",
-            new { accountId, wanted, role, reason, address = RateLimits.NetworkOf(http).ToString(), entry = Guid.CreateVersion7() });
+            new { accountId, wanted, role, reason, address = RateLimits.NetworkOf(http).ToString(), entry = OrderedId.Next() });
         await db.CommitAsync();
         return outcome switch
         {

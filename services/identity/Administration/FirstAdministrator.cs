@@ -25,7 +25,7 @@ public sealed class FirstAdministrator(
 
         var hash = await passwords.HashAsync(password!, cancellationToken);
         // Whoever writes the settings says whose the address is.
-        var (id, now) = (Guid.CreateVersion7(), clock.GetUtcNow());
+        var (id, now) = (OrderedId.Next(), clock.GetUtcNow());
         await using var db = await database.BeginAsync(id, cancellationToken);
         var made = await db.ExecuteAsync(
             """

@@ -48,7 +48,7 @@ public static class MakeKey
 
         await using var db = await database.BeginAsync(user, ct);
         if (await db.RefuseWithoutRecentProofAsync(user, http) is { } refused) return refused;
-        var made = await InsertAsync(db, config, wanted.Name!, string.Join(' ', wanted.Scopes!.Distinct()), wanted.ExpiresAt, wanted.ActsAsItself ? Guid.CreateVersion7() : null);
+        var made = await InsertAsync(db, config, wanted.Name!, string.Join(' ', wanted.Scopes!.Distinct()), wanted.ExpiresAt, wanted.ActsAsItself ? OrderedId.Next() : null);
         if (made is null) return TooMany();
         await db.MailOfAccessAsync("An API key");
         await db.NoteAsync(http, Entry.ApiKeyMade, Entry.LoginOf(user), new { made.KeyId, made.Name, made.Scopes });

@@ -27,7 +27,7 @@ public static class Entry
         """,
         new
         {
-            Id = Guid.CreateVersion7(), action, loginId, address = RateLimits.NetworkOf(http).ToString(),
+            Id = OrderedId.Next(), action, loginId, address = RateLimits.NetworkOf(http).ToString(),
             details = details is null ? null : JsonSerializer.Serialize(details, Json.Options),
         });
 

@@ -76,7 +76,7 @@ public static class AddPasskey
         var answer = await ceremony.HandlerFor(db, person).PerformAttestationAsync(new() { CredentialJson = credential.Json, AttestationState = state, HttpContext = http });
         if (!answer.Succeeded) return Invalid();
         if (await db.ScalarAsync<int>("select count(*)::int from passkeys") >= Most) return Problems.Of(409, "too-many-passkeys", $"There are {Most} passkeys. Remove one of them first.");
-        var (made, id) = (answer.Passkey, Guid.CreateVersion7());
+        var (made, id) = (answer.Passkey, OrderedId.Next());
         await db.MailOfFactorAsync();
         try
         {

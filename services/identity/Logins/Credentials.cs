@@ -78,7 +78,7 @@ public sealed class Credentials(Database database, PasswordHasher passwords, Sig
                     select from audit
                     where entry_id > @recently and action = @SignInRefused and address = @place::cidr and details->'password_was_right' = to_jsonb(@passwordWasRight))
                 """,
-                new { id = Guid.CreateVersion7(now), Entry.SignInRefused, place, device, passwordWasRight, recently = Guid.CreateVersion7(now.AddMinutes(-1)) });
+                new { id = OrderedId.Next(), Entry.SignInRefused, place, device, passwordWasRight, recently = Guid.CreateVersion7(now.AddMinutes(-1)) });
             await db.CommitAsync();
         });
     }

@@ -29,10 +29,10 @@ public sealed record NewLogin(Guid LoginId, object Arguments)
 
     public static NewLogin Of(HttpContext http, ProvenPerson person, string client, string scope, DateTimeOffset now)
     {
-        var loginId = Guid.CreateVersion7();
+        var loginId = OrderedId.Next();
         return new(loginId, new
         {
-            person.Hash, person.Methods, Entry.SignedIn, loginId, entryId = Guid.CreateVersion7(), client, scope, at = person.At ?? now, now,
+            person.Hash, person.Methods, Entry.SignedIn, loginId, entryId = OrderedId.Next(), client, scope, at = person.At ?? now, now,
             device = Device.Of(http.Request), place = RateLimits.NetworkOf(http).ToString(),
         });
     }

@@ -40,7 +40,7 @@ public static class AuthorizationCodeGrant
             await db.CommitAsync();
             throw refused;
         }
-        var loginId = Guid.CreateVersion7();
+        var loginId = OrderedId.Next();
         await db.ExecuteAsync("update authorization_codes set used_at = now(), login_id = @loginId where code_hash = @hash", new { hash, loginId });
         if (code.IsExpired || code.RedirectUri != redirectUri || !IsRight(verifier, code.Challenge))
         {

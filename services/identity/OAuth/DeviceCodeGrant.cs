@@ -27,7 +27,7 @@ public static class DeviceCodeGrant
             case "expired": throw new RefusedException("expired_token", "The device code is unknown, expired or used.");
         }
         await using var db = await database.BeginAsync(poll.Person!.Value, ct);
-        var answer = await ApplicationLogin.BeginAsync(db, application, poll.Person.Value, poll.Scope!, poll.AuthenticatedAt!.Value, null, Guid.CreateVersion7(), tokens, http)
+        var answer = await ApplicationLogin.BeginAsync(db, application, poll.Person.Value, poll.Scope!, poll.AuthenticatedAt!.Value, null, OrderedId.Next(), tokens, http)
             ?? throw new RefusedException("access_denied", "The person has taken it back.");
         await db.CommitAsync();
         return answer;

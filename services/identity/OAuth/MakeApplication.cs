@@ -47,7 +47,7 @@ public static class MakeApplication
         ];
         if (broken.Length > 0) return Problems.Of(400, "validation-failed", "Some fields are not valid.", broken);
 
-        var (clientId, scopes) = (Guid.CreateVersion7(), wanted.Scopes!.Distinct().ToArray());
+        var (clientId, scopes) = (OrderedId.Next(), wanted.Scopes!.Distinct().ToArray());
         await using var db = await database.BeginAsync(user, ct);
         if (await db.RefuseWithoutRecentProofAsync(user, http) is { } refused) return refused;
         if (await db.ScalarAsync<int>("select count(*)::int from applications") >= Most) return Problems.Of(409, "too-many-applications", $"There are {Most} applications. End one of them first.");
@@ -93,7 +93,7 @@ public static class MakeApplication
     {
         var secret = $"os_{Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32))}";
         await db.ExecuteAsync("insert into application_secrets (client_id, secret_id, hash) values (@clientId, @id, @hash)",
-            new { clientId, id = Guid.CreateVersion7(), hash = Application.HashOf(secret) });
+            new { clientId, id = OrderedId.Next(), hash = Application.HashOf(secret) });
         return secret;
     }
 

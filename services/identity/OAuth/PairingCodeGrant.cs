@@ -24,7 +24,7 @@ public static class PairingCodeGrant
         if (taken is null) throw new RefusedException("invalid_grant", "The code is unknown, expired or used, or it is for another application.");
         budget.Return(application, RateLimits.NetworkOf(http));
         await using var db = await database.BeginAsync(taken.Person, ct);
-        var answer = await ApplicationLogin.BeginAsync(db, application, taken.Person, taken.Scope, taken.AuthenticatedAt, null, Guid.CreateVersion7(), tokens, http)
+        var answer = await ApplicationLogin.BeginAsync(db, application, taken.Person, taken.Scope, taken.AuthenticatedAt, null, OrderedId.Next(), tokens, http)
             ?? throw new RefusedException("invalid_grant", "The person has taken it back.");
         await db.CommitAsync();
         return answer;

@@ -68,7 +68,7 @@ public static class RecordEvents
             """,
             new
             {
-                sourceId, ids = all.Select(one => one.Id).ToArray(), fresh = all.Select(_ => EventId.Next()).ToArray(),
+                sourceId, ids = all.Select(one => one.Id).ToArray(), fresh = all.Select(_ => OrderedId.Next()).ToArray(),
                 kinds = all.Select(one => one.Kind).ToArray(), types = all.Select(one => one.Type).ToArray(),
                 from = all.Select(one => Timestamp.ToUtc(one.From)).ToArray(), to = all.Select(one => Timestamp.ToUtc(one.To)).ToArray(),
                 fromOffsets = all.Select(one => one.FromOffset).ToArray(), toOffsets = all.Select(one => one.ToOffset).ToArray(),
@@ -106,7 +106,7 @@ public static class RecordEvents
         if (given.Details is { ValueKind: not (JsonValueKind.Object or JsonValueKind.Null) }) return Reject("/details", "not-an-object", "Details are an object.");
         var details = given.Details is { ValueKind: JsonValueKind.Object } object_ ? object_.GetRawText() : "{}";
         if (details.Length > 20_000 || measured.Count > 100) return Reject("/details", "too-large", "An event has at most 100 values and 20 000 characters of details.");
-        return new(given.Id ?? EventId.Next(), given.Kind, given.Type, from, fromOffset, to, toOffset,
+        return new(given.Id ?? OrderedId.Next(), given.Kind, given.Type, from, fromOffset, to, toOffset,
             JsonSerializer.Serialize(measured, Json.Options), details);
     }
 

@@ -12,7 +12,7 @@ internal static class AccessLog
     private const string Sql = "select note_access($1, $2, $3, $4, $5)";
 
     public static void Note(UserBatch batch, CurrentUser user, Guid? sourceId, string verb, int count = 1) => batch.Add(Sql,
-        Readings.Sql.Value(EventId.Next()), Readings.Sql.Value(user.OwnerId),
+        Readings.Sql.Value(OrderedId.Next()), Readings.Sql.Value(user.OwnerId),
         new Npgsql.NpgsqlParameter { Value = (object?)sourceId ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Uuid },
         Readings.Sql.Value(verb), Readings.Sql.Value(count));
 
@@ -24,5 +24,5 @@ internal static class AccessLog
     }
 
     public static Task NoteAsync(UserTransaction db, CurrentUser user, Guid? sourceId, string verb, int count = 1) => db.ExecuteAsync(
-        "select note_access(@id, @OwnerId, @sourceId::uuid, @verb, @count)", new { id = EventId.Next(), user.OwnerId, sourceId, verb, count });
+        "select note_access(@id, @OwnerId, @sourceId::uuid, @verb, @count)", new { id = OrderedId.Next(), user.OwnerId, sourceId, verb, count });
 }

@@ -46,7 +46,7 @@ public static class OfferGrant
         }
 
         var code = offer.Grantee is null ? InvitationCode.New() : null;
-        var grantId = EventId.Next();
+        var grantId = OrderedId.Next();
         await using var db = await database.BeginAsync(user, ct);
         if (offer.Category is not null && !await db.ScalarAsync<bool>("select exists (select from series_types where category = @Category)", new { offer.Category }))
             return Problems.Of(400, "unknown-category", $"The catalog has no category '{offer.Category}'.");

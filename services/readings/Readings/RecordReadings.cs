@@ -63,7 +63,7 @@ public static class RecordReadings
                 """,
                 Sql.Value(rows.SeriesId), Sql.Value(source.SourceId), Sql.Value(source.Version), Sql.Times(rows.At), Sql.Value(rows.Offset),
                 Sql.Array(rows.HasOneOffset ? null : rows.Offsets, NpgsqlDbType.Smallint), rows.Values(1), rows.Values(2), rows.Values(3),
-                Sql.Value(EventId.Next()), Sql.Value(rows.Metrics.Select(metric => metric.Name).ToArray()), Sql.Text(rows.Metrics[0].Type),
+                Sql.Value(OrderedId.Next()), Sql.Value(rows.Metrics.Select(metric => metric.Name).ToArray()), Sql.Text(rows.Metrics[0].Type),
                 Sql.Text(Activity.Current?.Id));
         }
 

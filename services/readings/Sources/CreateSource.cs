@@ -11,5 +11,5 @@ public static class CreateSource
 
     private static Task<IResult> HandleAsync(
         SourceRequest source, HttpContext http, CurrentUser user, Database database, KnownSources known, CancellationToken ct) =>
-        Sources.SaveAsync(http, EventId.Next(), source, user, database, known, ct);
+        Sources.SaveAsync(http, OrderedId.Next(), source, user, database, known, ct);
 }

@@ -41,7 +41,7 @@ public static class StartImport
             return await PreviewAsync(request, http.Request, user, encoding == "gzip", options, ct);
         }
 
-        var import = query.ImportId ?? IdOf(user.Id, http.Request.Headers["Idempotency-Key"].ToString()) ?? Guid.CreateVersion7();
+        var import = query.ImportId ?? IdOf(user.Id, http.Request.Headers["Idempotency-Key"].ToString()) ?? OrderedId.Next();
         if (await KnownAsync(database, user, import, request, ct) is { } known) return known;
         var (waiting, waitingBytes) = await WaitingAsync(database, user, ct);
         if (waiting >= options.MaxUnfinished) return Problems.Of(429, "too-many-imports", $"{options.MaxUnfinished} imports wait already. Let some of them end first.");

@@ -4,11 +4,11 @@ using System.Security.Cryptography;
 namespace OpenReadings.Chassis;
 
 /// <summary>
-/// Version-7 UUIDs that grow strictly within one process: the outbox is sent in their order. The 12 bits after the
+/// Version-7 UUIDs that grow strictly within one process: the outbox is sent, and an audit read, in their order. The 12 bits after the
 /// milliseconds hold the fraction of the millisecond (RFC 9562, section 6.2, method 3), because
 /// <see cref="Guid.CreateVersion7()"/> fills them at random and two events of one transaction would change places.
 /// </summary>
-public static class EventId
+public static class OrderedId
 {
     private static long last;
 
