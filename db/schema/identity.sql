@@ -582,11 +582,14 @@ end
 $$;
 
 CREATE FUNCTION public.queues_of(people uuid[], scopes text[]) RETURNS TABLE(at integer, name text)
-    LANGUAGE sql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
+#variable_conflict use_column
+begin
+    return query
     with events as (
-        select person, scope, at::int from unnest(people, scopes) with ordinality e (person, scope, at)),
+        select e.person, e.scope, e.at::int as at from unnest(people, scopes) with ordinality e (person, scope, at)),
     open_queues as (
         select q.name, q.client_id, p.scope
         from public.application_queues q
@@ -613,6 +616,17 @@ CREATE FUNCTION public.queues_of(people uuid[], scopes text[]) RETURNS TABLE(at 
     join public.farewells f on f.person_id = e.person
     join open_queues q using (client_id)
     where e.scope = 'farewell';
+end
+$$;
+
+CREATE FUNCTION public.queues_wanted() RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+begin
+    perform pg_advisory_xact_lock(hashtext('identity.integrators'));
+    return exists (select from public.application_queues where ended_at is null);
+end
 $$;
 
 CREATE FUNCTION public.refuse_departed_user() RETURNS trigger
@@ -1763,6 +1777,9 @@ GRANT ALL ON FUNCTION public.poll_device_request(device bytea, client uuid) TO i
 
 REVOKE ALL ON FUNCTION public.queues_of(people uuid[], scopes text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.queues_of(people uuid[], scopes text[]) TO identity_app;
+
+REVOKE ALL ON FUNCTION public.queues_wanted() FROM PUBLIC;
+GRANT ALL ON FUNCTION public.queues_wanted() TO identity_app;
 
 REVOKE ALL ON FUNCTION public.retire_key() FROM PUBLIC;
 

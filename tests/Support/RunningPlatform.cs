@@ -41,7 +41,7 @@ public sealed class RunningPlatform : IAsyncLifetime
     // On a new broker a service that listens to another may come before that one's exchange, and tries again; until then events are dropped.
     private async Task WaitForBindingsAsync()
     {
-        string[] queues = ["identity.erased-readings", "identity.erased-sync", "identity.integrators", "readings.departures", "sync.departures"];
+        string[] queues = ["identity.erased-readings", "identity.erased-sync", "readings.departures", "sync.departures"];
         using var http = new HttpClient { BaseAddress = new Uri($"http://{Broker.Host}:{Broker.Port + 10000}") };
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(Uri.UnescapeDataString(Broker.UserInfo))));
         for (var limit = Stopwatch.StartNew(); ; await Task.Delay(100))

@@ -18,6 +18,8 @@ public sealed class Forwarder(QueuePlace place, Database database, ILogger<Forwa
     private const ushort Prefetch = 400;
     private const int AtOnce = 100;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    // The first event goes at once. While others follow they go in handfuls: what one costs is paid once for all of it.
+    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(10);
     private static readonly Meter Meter = new("OpenReadings.Identity.Queues");
     private static readonly Counter<long> Forwarded = Meter.CreateCounter<long>("events_forwarded_total");
 
@@ -47,6 +49,7 @@ public sealed class Forwarder(QueuePlace place, Database database, ILogger<Forwa
         await using var integrators = await ConnectAsync(place.Integrators, ct);
         await using var events = await platform.CreateChannelAsync(cancellationToken: ct);
         await DeclareAsync(events, ct);
+        await BindAsync(platform, database, ct);
         var waiting = Channel.CreateUnbounded<Arrived>();   // no more than what is fetched and not acknowledged
         await using var sender = await Sender.OpenAsync(integrators, why => waiting.Writer.TryComplete(why), ct);
 
@@ -71,6 +74,7 @@ public sealed class Forwarder(QueuePlace place, Database database, ILogger<Forwa
             using var limit = new CancellationTokenSource(Patience);
             await ForwardAsync(batch, events, sender, limit.Token);
             works();
+            if (batch.Count < AtOnce) await Task.Delay(Pace, ct);
         }
     }
 
@@ -88,9 +92,7 @@ public sealed class Forwarder(QueuePlace place, Database database, ILogger<Forwa
             }
         }
         if (last == 0) return;
-        IReadOnlyList<Place> places;
-        await using (var db = await database.BeginUnownedAsync(ct))
-            places = await db.QueryAsync<Place>("select at, name from queues_of(@people, @scopes) order by at", new { people, scopes });
+        var places = await database.ReadUnownedAsync<Place>("select at, name from queues_of(@people, @scopes) order by at", new { people, scopes }, ct);
         foreach (var missing in await sender.SendAsync([.. places.Select(one => (one.Name, batch[one.At - 1].Properties, batch[one.At - 1].Body))], ct))
         {
             await using var db = await database.BeginUnownedAsync(ct);
@@ -126,11 +128,26 @@ public sealed class Forwarder(QueuePlace place, Database database, ILogger<Forwa
             ["x-single-active-consumer"] = true, ["x-expires"] = BrokerManagement.KeptForDays * 24 * 3600 * 1000, ["x-delivery-limit"] = 20,
             ["x-dead-letter-exchange"] = "", ["x-dead-letter-routing-key"] = $"{Queue}.parked", ["x-dead-letter-strategy"] = "at-least-once", ["x-overflow"] = "reject-publish",
         }, cancellationToken: ct);
-        // Fails until a service has made its exchange, and is tried again: start order does not matter.
-        foreach (var (type, (exchange, _)) in Audience.Of) await channel.QueueBindAsync(Queue, exchange, type, cancellationToken: ct);
     }
 
-    private static Task<IConnection> ConnectAsync(Uri broker, CancellationToken ct) => new ConnectionFactory
+    /// <summary>
+    /// Lets the platform's events come here while an application has a queue, and not otherwise: what nobody asked for is not carried. Fails until the
+    /// services have made their exchanges.
+    /// </summary>
+    public static async Task BindAsync(IConnection platform, Database database, CancellationToken ct)
+    {
+        // The transaction is the lock under which this is asked and done.
+        await using var db = await database.BeginUnownedAsync(ct);
+        var isWanted = await db.ScalarAsync<bool>("select queues_wanted()");
+        await using var channel = await platform.CreateChannelAsync(cancellationToken: ct);
+        foreach (var (type, (exchange, _)) in Audience.Of)
+        {
+            if (isWanted) await channel.QueueBindAsync(Queue, exchange, type, cancellationToken: ct);
+            else await channel.QueueUnbindAsync(Queue, exchange, type, cancellationToken: ct);
+        }
+    }
+
+    public static Task<IConnection> ConnectAsync(Uri broker, CancellationToken ct) => new ConnectionFactory
     {
         Uri = broker, AutomaticRecoveryEnabled = false, ClientProvidedName = "identity forwarder", RequestedConnectionTimeout = TimeSpan.FromSeconds(5),
     }.CreateConnectionAsync(ct);

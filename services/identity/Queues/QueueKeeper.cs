@@ -36,11 +36,20 @@ public sealed class QueueKeeper(QueuePlace place, BrokerManagement broker, Datab
             due = await db.QueryAsync<Due>("select name, password_hash, changed_at, attempts, is_ended, is_open, is_changed from take_queues(@AtOnce)", new { AtOnce });
             await db.CommitAsync();
         }
-        await Task.WhenAll(due.Select(queue => SettleAsync(queue, ct)));
+        if (due.Count == 0) return 0;
+        var settled = (await Task.WhenAll(due.Select(queue => SettleAsync(queue, ct)))).OfType<Due>();
+        // A queue is ready when events come to where it gets them from.
+        await using (var platform = await Forwarder.ConnectAsync(place.Platform, ct)) await Forwarder.BindAsync(platform, database, ct);
+        await using (var db = await database.BeginUnownedAsync(ct))
+        {
+            foreach (var queue in settled) await db.ExecuteAsync("call settle_queue(@Name, @ChangedAt)", queue);
+            await db.CommitAsync();
+        }
         return due.Count;
     }
 
-    private async Task SettleAsync(Due queue, CancellationToken ct)
+    // Null where the broker is not as it should be.
+    private async Task<Due?> SettleAsync(Due queue, CancellationToken ct)
     {
         try
         {
@@ -52,14 +61,12 @@ public sealed class QueueKeeper(QueuePlace place, BrokerManagement broker, Datab
             }
             else await broker.ShutOutAsync(queue.Name, ct);
             if (queue.IsEnded) await broker.RemoveAsync(queue.Name, ct);
+            return queue;
         }
         catch (Exception e) when (!ct.IsCancellationRequested && e is HttpRequestException or TaskCanceledException)
         {
             log.LogWarning("The broker does not have queue {Queue} as it should be, try {Attempts}: {Reason}", queue.Name, queue.Attempts, e.Message);
-            return;
+            return null;
         }
-        await using var db = await database.BeginUnownedAsync(ct);
-        await db.ExecuteAsync("call settle_queue(@Name, @ChangedAt)", queue);
-        await db.CommitAsync();
     }
 }

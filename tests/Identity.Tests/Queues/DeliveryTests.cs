@@ -29,6 +29,10 @@ public sealed class WiredService : IdentityService
     {
         Integrators = await TestBroker.CreateVhostAsync();
         await base.InitializeAsync();
+        // Those of the services that are not here.
+        await using var connection = await new ConnectionFactory { Uri = Broker }.CreateConnectionAsync();
+        await using var channel = await connection.CreateChannelAsync();
+        foreach (var exchange in Audience.Of.Values.Select(from => from.Exchange).Distinct()) await channel.ExchangeDeclareAsync(exchange, ExchangeType.Topic, durable: true);
     }
 
     public override async ValueTask DisposeAsync()
@@ -183,6 +187,25 @@ public sealed class DeliveryTests(WiredService service, IdentityService without)
     }
 
     [Fact]
+    public async Task Events_come_to_the_forwarder_only_while_an_application_has_a_queue()
+    {
+        await service.SqlAsync("update application_queues set ended_at = now(), changed_at = clock_timestamp(), due_at = now() where ended_at is null");
+        await UntilAsync(async () => await BoundAsync() == 0);
+        var (maker, app) = await MadeAsync();
+        using (var asked = await maker.Http.PutAsync(RouteOf(app), null, Ct)) Assert.Equal(Created, asked.StatusCode);
+        await ReadyAsync(maker, app);
+        Assert.Equal(Audience.Of.Count, await BoundAsync());
+        using (var ended = await maker.Http.DeleteAsync(RouteOf(app), Ct)) Assert.Equal(NoContent, ended.StatusCode);
+        await UntilAsync(async () => await BoundAsync() == 0);
+
+        async Task<int> BoundAsync()
+        {
+            using var answer = await AskBrokerAsync($"queues/{service.Broker.AbsolutePath.Trim('/')}/{Forwarder.Queue}/bindings");
+            return (await answer.JsonAsync()).EnumerateArray().Count(binding => binding.Text("source").Length > 0);
+        }
+    }
+
+    [Fact]
     public void Of_every_event_somebody_has_decided_whether_it_leaves()
     {
         string[] within = ["account.created.v1", "account.erased.v1", "account.recovered.v1", "archive.taken.v1", "grant.accepted.v1", "grant.revoked.v1"];
@@ -212,10 +235,15 @@ public sealed class DeliveryTests(WiredService service, IdentityService without)
 
     private static async Task<HttpStatusCode> AskAsync(string path, HttpMethod? method = null)
     {
+        using var answer = await AskBrokerAsync(path, method);
+        return answer.StatusCode;
+    }
+
+    private static async Task<HttpResponseMessage> AskBrokerAsync(string path, HttpMethod? method = null)
+    {
         using var http = new HttpClient();
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(Uri.UnescapeDataString(TestBroker.Management.UserInfo))));
-        using var answer = await http.SendAsync(new HttpRequestMessage(method ?? HttpMethod.Get, new Uri(new UriBuilder(TestBroker.Management) { UserName = "", Password = "" }.Uri, $"/api/{path}")), Ct);
-        return answer.StatusCode;
+        return await http.SendAsync(new HttpRequestMessage(method ?? HttpMethod.Get, new Uri(new UriBuilder(TestBroker.Management) { UserName = "", Password = "" }.Uri, $"/api/{path}")), Ct);
     }
 
     private static async Task UntilAsync(Func<Task<bool>> holds)
