@@ -42,14 +42,18 @@ public sealed class AuditTests(IdentityService service)
     public async Task Refused_sign_ins_are_in_the_audit_of_whom_they_were_for_once_a_minute_for_each_place()
     {
         var ada = await Person.SignedInAsync(service);
-        foreach (var from in new[] { "203.0.113.7", "203.0.113.7", "198.51.100.9", "203.0.113.7" })
+        // The last is from a place of its own: when it is there, so would be another of those before it.
+        foreach (var from in new[] { "203.0.113.7", "203.0.113.7", "198.51.100.9", "203.0.113.7", "192.0.2.5" })
             await ada.TrySignInAsync("Not-for-any-log-wrong-1", from).RefusedAsync(Unauthorized, "invalid-credentials");
         // Written when the answer is out: soon, and not at once.
         List<JsonElement> refused;
-        for (var since = TimeProvider.System.GetTimestamp(); (refused = [.. (await EntriesAsync(ada)).Where(entry => entry.GetProperty("action").GetString() == "sign-in-refused")]).Count < 2; await Task.Delay(20, Ct))
+        for (var since = TimeProvider.System.GetTimestamp(); ; await Task.Delay(20, Ct))
+        {
+            refused = [.. (await EntriesAsync(ada)).Where(entry => entry.GetProperty("action").GetString() == "sign-in-refused")];
+            if (refused.Any(entry => entry.GetProperty("address").GetString() == "192.0.2.5/32") && refused.Count >= 3) break;
             Assert.True(TimeProvider.System.GetElapsedTime(since) < TimeSpan.FromSeconds(10));
-        await Task.Delay(200, Ct);
-        Assert.Equal(["198.51.100.9/32", "203.0.113.7/32"], (await EntriesAsync(ada)).Where(entry => entry.GetProperty("action").GetString() == "sign-in-refused").Select(entry => entry.GetProperty("address").GetString()!).Order());
+        }
+        Assert.Equal(["192.0.2.5/32", "198.51.100.9/32", "203.0.113.7/32"], refused.Select(entry => entry.GetProperty("address").GetString()!).Order());
         Assert.All(refused, entry => Assert.False(entry.GetProperty("details").GetProperty("password_was_right").GetBoolean()));
     }
 

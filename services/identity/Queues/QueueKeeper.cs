@@ -9,7 +9,7 @@ namespace OpenReadings.Identity.Queues;
 public sealed class QueueKeeper(QueuePlace place, BrokerManagement broker, Database database, TimeProvider clock, ILogger<QueueKeeper> log) : BackgroundService
 {
     private const int AtOnce = 20;
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(500), Patience = TimeSpan.FromSeconds(5);
 
     private sealed record Due(string Name, byte[] PasswordHash, DateTimeOffset ChangedAt, int Attempts, bool IsEnded, bool IsOpen, bool IsChanged);
 
@@ -37,15 +37,33 @@ public sealed class QueueKeeper(QueuePlace place, BrokerManagement broker, Datab
             await db.CommitAsync();
         }
         if (due.Count == 0) return 0;
-        var settled = (await Task.WhenAll(due.Select(queue => SettleAsync(queue, ct)))).OfType<Due>();
+        var settled = (await Task.WhenAll(due.Select(queue => SettleAsync(queue, ct)))).OfType<Due>().ToList();
         // A queue is ready when events come to where it gets them from.
-        await using (var platform = await Forwarder.ConnectAsync(place.Platform, ct)) await Forwarder.BindAsync(platform, database, ct);
+        if (settled.Count == 0 || !await BindAsync(ct)) return due.Count;
         await using (var db = await database.BeginUnownedAsync(ct))
         {
             foreach (var queue in settled) await db.ExecuteAsync("call settle_queue(@Name, @ChangedAt)", queue);
             await db.CommitAsync();
         }
         return due.Count;
+    }
+
+    private async Task<bool> BindAsync(CancellationToken ct)
+    {
+        // Whoever is to be shut out next must not wait for a broker that hangs.
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        limit.CancelAfter(Patience);
+        try
+        {
+            await using var platform = await Forwarder.ConnectAsync(place.Platform, limit.Token);
+            await Forwarder.BindAsync(platform, database, limit.Token);
+            return true;
+        }
+        catch (Exception e) when (!ct.IsCancellationRequested)
+        {
+            log.LogWarning("The events of the platform could not be bound to {Queue}, or unbound: queues of applications are not ready before. It is tried again: {Reason}", Forwarder.Queue, e.Message);
+            return false;
+        }
     }
 
     // Null where the broker is not as it should be.
