@@ -48,13 +48,14 @@ internal static class Bus
     {
         endpoint.ConfigureConsumeTopology = endpoint.BindQueue = endpoint.PublishFaults = false;
         endpoint.PrefetchCount = 64;
-        endpoint.ConcurrentMessageLimit = 16;
+        // Each has a connection, and what a burst opens is shared with requests while its caches are cold: no more than there are cores for.
+        endpoint.ConcurrentMessageLimit = Math.Clamp(2 * Environment.ProcessorCount, 4, 16);
         endpoint.SetQuorumQueue();
         foreach (var (key, value) in Declare.Arguments(to.Queue + ".parked", deliveryLimit: 20)) endpoint.SetQueueArgument(key, value);
         endpoint.ConfigureChannel(pipe => pipe.UseFilter(new Declare(to)));
         endpoint.ConfigureError(pipe => pipe.UseFilter(new Park(to.Queue, context.GetRequiredService<ILogger<Park>>())));
         endpoint.DiscardSkippedMessages();
-        // One lane per subject keeps the order of a subject while sixteen of them go on at once.
+        // One lane per subject keeps the order of a subject while others go on.
         endpoint.UsePartitioner<Incoming>(new Partitioner(16, new Murmur3UnsafeHashGenerator()),
             message => LaneOf(message.Message.Received.Subject));
         endpoint.UseMessageRetry(retry =>

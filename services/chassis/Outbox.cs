@@ -46,8 +46,9 @@ public sealed class OutboxRelay(RelaySource relay, EventSender sender, OutboxSig
 {
     private const int BatchSize = 200, RefusalsBeforeParking = 5;
     private static readonly TimeSpan Poll = TimeSpan.FromSeconds(5);
-    // The first event goes at once. While others follow they go in handfuls: what a batch costs is paid once for all of it.
-    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(10);
+    // The first event goes at once. While others follow they go in handfuls: what a batch costs here, in the database and at
+    // the broker is paid once for all of it, and the more there are, the longer the next ones are gathered.
+    private static TimeSpan PaceAfter(int sent) => TimeSpan.FromMilliseconds(Math.Clamp(2 * sent, 10, 25));
     private int limit = BatchSize;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -62,7 +63,7 @@ public sealed class OutboxRelay(RelaySource relay, EventSender sender, OutboxSig
                 if (pause > TimeSpan.Zero) log.LogInformation("The broker takes events again");
                 pause = TimeSpan.Zero;
                 if (sent >= limit) continue;                // there is more, or one by one after a refusal
-                if (sent > 0) await Task.Delay(Pace, stoppingToken);
+                if (sent > 0) await Task.Delay(PaceAfter(sent), stoppingToken);
                 await outbox.WaitAsync(Poll, stoppingToken);
             }
             catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested) { }
