@@ -21,13 +21,12 @@ public static class ShowRevocations
     {
         if (!ulong.TryParse(after, out _)) return Problems.Of(400, "invalid-after", "'after' is what an earlier answer said as 'next'.");
         response.Headers.CacheControl = "no-store";
-        await using var db = await database.BeginUnownedAsync(ct);
-        var rows = await db.QueryAsync<Row>(
+        var rows = await database.ReadUnownedAsync<Row>(
             """
             select mark, issued_until, pg_snapshot_xmin(pg_current_snapshot())::text as next
             from (values (true)) one
             left join revocations on added_by >= @after::xid8
-            """, new { after });
+            """, new { after }, ct);
         return TypedResults.Ok(new Revocations.Answer(
             [.. rows.Where(row => row.Mark is not null).Select(row => new Revocations.Revocation(Convert.ToBase64String(row.Mark!), row.IssuedUntil))], rows[0].Next));
     }
