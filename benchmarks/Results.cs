@@ -44,6 +44,13 @@ internal static class Results
             .Split(':')[1].Trim() ?? "unknown";
         var memory = double.Parse(Of("/proc/meminfo", "MemTotal").Split(' ')[0], CultureInfo.InvariantCulture) / (1 << 20);
         return string.Create(CultureInfo.InvariantCulture,
-            $"Machine: {Environment.ProcessorCount} cores ({Of("/proc/cpuinfo", "model name")}), {memory:F0} GB of memory, .NET {Environment.Version}.");
+            $"Machine: {Environment.ProcessorCount} cores ({Of("/proc/cpuinfo", "model name")}), {memory:F0} GB of memory, huge pages {HugePages()}, .NET {Environment.Version}.");
+    }
+
+    // For hashing and the database they are the difference between one machine and another three times as quick.
+    private static string HugePages()
+    {
+        const string setting = "/sys/kernel/mm/transparent_hugepage/enabled";
+        return File.Exists(setting) && File.ReadAllText(setting).Split('[', ']') is [_, var chosen, ..] ? chosen : "unknown";
     }
 }

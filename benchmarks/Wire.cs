@@ -22,11 +22,12 @@ internal sealed class Wire : IDisposable
     /// <summary>The body of the last answer.</summary>
     public ReadOnlySpan<byte> Body => body.WrittenSpan;
 
-    public static byte[] Request(string method, string path, string token, string? json = null)
+    public static byte[] Request(string method, string path, string? token, string? json = null)
     {
+        var authorization = token is null ? "" : $"Authorization: Bearer {token}\r\n";
         var content = json is null ? "" : $"Content-Type: application/json\r\nContent-Length: {Encoding.UTF8.GetByteCount(json)}\r\n";
         return Encoding.UTF8.GetBytes(
-            $"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n{content}\r\n{json}");
+            $"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{authorization}{content}\r\n{json}");
     }
 
     /// <summary>Sends a request and reads the whole answer, which must be 2xx.</summary>
