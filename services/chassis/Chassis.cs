@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Configuration.Memory;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -16,6 +17,8 @@ namespace OpenReadings.Chassis;
 public static class ServiceChassis
 {
     private const long LargestBody = 1 << 20;
+    // Only their warnings are written down: what a request did is in its trace.
+    private static readonly string[] Quiet = ["Microsoft.AspNetCore", "System.Net.Http", "Polly", "Npgsql"];
 
     /// <summary>Adds database, events, tokens, limits, health, telemetry and documentation for one service.</summary>
     public static WebApplicationBuilder AddChassis(this WebApplicationBuilder builder, string service, params Subscription[] subscriptions)
@@ -26,6 +29,11 @@ public static class ServiceChassis
         config.AddKeyPerFile(Path.GetFullPath(config["SECRETS_DIRECTORY"] ?? "/run/secrets"), optional: true);
         string Required(string key) => config[key] is { Length: > 0 } value ? value : throw new StartRefusedException($"The setting {key} is missing.");
 
+        // The last of all sources, so that a setting (Logging:LogLevel:…) comes before them.
+        config.Sources.Insert(0, new MemoryConfigurationSource
+        {
+            InitialData = Quiet.Select(category => KeyValuePair.Create($"Logging:LogLevel:{category}", (string?)nameof(LogLevel.Warning))),
+        });
         builder.Logging.ClearProviders().AddSimpleConsole(console =>
         {
             console.SingleLine = true;
@@ -202,25 +210,13 @@ public static class ServiceChassis
     internal sealed record ServiceName(string Value);
 
     /// <summary>Forgets which messages were seen two weeks ago: the broker redelivers within hours.</summary>
-    private sealed class InboxPruner(NpgsqlDataSource source, ILogger<InboxPruner> log) : BackgroundService
+    private sealed class InboxPruner(NpgsqlDataSource source, TimeProvider clock, ILogger<InboxPruner> log)
+        : PeriodicService(TimeSpan.FromHours(6), clock, log, "The inbox was not pruned", atStart: true)
     {
-        protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+        public override async Task RunOnceAsync(CancellationToken ct)
         {
-            using var timer = new PeriodicTimer(TimeSpan.FromHours(6));
-            do
-            {
-                try
-                {
-                    await using var connection = await source.OpenConnectionAsync(stoppingToken);
-                    await connection.ExecuteAsync(new(
-                        "delete from inbox where received_at < now() - interval '14 days'", cancellationToken: stoppingToken));
-                }
-                catch (Exception e) when (!stoppingToken.IsCancellationRequested)
-                {
-                    log.LogWarning("The inbox was not pruned: {Reason}", e.Message);
-                }
-            }
-            while (!stoppingToken.IsCancellationRequested && await timer.WaitForNextTickAsync(stoppingToken));
+            await using var connection = await source.OpenConnectionAsync(ct);
+            await connection.ExecuteAsync(new("delete from inbox where received_at < now() - interval '14 days'", cancellationToken: ct));
         }
     }
 }

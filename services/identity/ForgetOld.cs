@@ -6,7 +6,8 @@ namespace OpenReadings.Identity;
 /// Deletes what has outlived its use: logins that ended a week ago with their refresh tokens, addresses not signed in from for long, codes and
 /// links that expired, old audit. How old each may get stands in the script that made it. Several replicas do no harm.
 /// </summary>
-public sealed class ForgetOld(Database database, TimeProvider clock, ILogger<ForgetOld> log) : BackgroundService
+public sealed class ForgetOld(Database database, TimeProvider clock, ILogger<ForgetOld> log)
+    : PeriodicService(TimeSpan.FromMinutes(10), clock, log, "What is old was not forgotten")
 {
     private const int AtOnce = 1000;
     private static readonly string[] Procedures =
@@ -15,20 +16,7 @@ public sealed class ForgetOld(Database database, TimeProvider clock, ILogger<For
         "forget_old_pairing_codes", "forget_old_external_proofs", "forget_farewells",
     ];
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(TimeSpan.FromMinutes(10), clock);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
-        {
-            try { await RunOnceAsync(stoppingToken); }
-            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
-            {
-                log.LogWarning("What is old was not forgotten, the next round tries again: {Reason}", e.Message);
-            }
-        }
-    }
-
-    public async Task RunOnceAsync(CancellationToken ct)
+    public override async Task RunOnceAsync(CancellationToken ct)
     {
         long forgotten;
         do

@@ -1,31 +1,18 @@
-using Npgsql;
 using OpenReadings.Chassis;
 
 namespace OpenReadings.Readings;
 
 /// <summary>Sees to it, at start and every day, that readings have a partition to go to: four months ahead.</summary>
-internal sealed class MakePartitions(Database database, TimeProvider clock, ILogger<MakePartitions> log) : BackgroundService
+internal sealed class MakePartitions(Database database, TimeProvider clock, ILogger<MakePartitions> log)
+    : PeriodicService(TimeSpan.FromDays(1), clock, log, "No partitions were made", atStart: true)
 {
     private const int MonthsAhead = 4;
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    public override async Task RunOnceAsync(CancellationToken ct)
     {
-        using var timer = new PeriodicTimer(TimeSpan.FromDays(1), clock);
-        do
-        {
-            try
-            {
-                await using var db = await database.BeginUnownedAsync(stoppingToken);
-                var made = await db.ScalarAsync<int>(
-                    "select make_readings_partitions(@until::date)", new { until = clock.GetUtcNow().AddMonths(MonthsAhead) });
-                await db.CommitAsync();
-                if (made > 0) log.LogInformation("Made {Count} partition(s) of readings", made);
-            }
-            catch (NpgsqlException e)
-            {
-                log.LogError("No partitions were made, and tomorrow is the next try: {Reason}", e.Message);
-            }
-        }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
+        await using var db = await database.BeginUnownedAsync(ct);
+        var made = await db.ScalarAsync<int>("select make_readings_partitions(@until::date)", new { until = Clock.GetUtcNow().AddMonths(MonthsAhead) });
+        await db.CommitAsync();
+        if (made > 0) Log.LogInformation("Made {Count} partition(s) of readings", made);
     }
 }

@@ -6,7 +6,9 @@ using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using OpenReadings.Chassis;
 using OpenReadings.Support;
 
 namespace OpenReadings.ChassisTests;
@@ -38,6 +40,7 @@ public sealed partial class TelemetryTests(Notebook notebook)
             using var written = await http.PostAsJsonAsync("/notebook/v1/notes", new { id = Guid.NewGuid(), text = "my secret diary" }, TestContext.Current.CancellationToken);
             written.EnsureSuccessStatusCode();
             app.Logger.LogCritical("a line for the collector");
+            await app.StopAsync(TestContext.Current.CancellationToken);      // the request has its answer, and ends after that
         }                                                    // the container flushes what it holds
 
         Assert.Contains("POST /notebook/v1/notes", posted["traces"]);
@@ -53,6 +56,22 @@ public sealed partial class TelemetryTests(Notebook notebook)
         Assert.All(asked, name => Assert.True(sent.Any(instrument => name.StartsWith(instrument, StringComparison.Ordinal)), $"{name} is not among {string.Join(' ', sent)}"));
         Assert.All(posted.Values, all => Assert.DoesNotContain(token, all));
         Assert.All(posted.Values, all => Assert.DoesNotContain("my secret diary", all));
+    }
+
+    [Theory]
+    [InlineData(null, false)]
+    [InlineData("Information", true)]
+    public async Task What_a_service_asks_others_is_not_a_line_in_its_log_unless_a_setting_says_so(string? level, bool expected)
+    {
+        var builder = WebApplication.CreateBuilder();
+        builder.Configuration.AddInMemory([("Broker", "amqp://127.0.0.1"), ("Identity:Issuer", TestIdentity.Issuer), ("Identity:Jwks", "http://127.0.0.1/")]);
+        if (level is not null) builder.Configuration.AddInMemory([("Logging:LogLevel:System.Net.Http", level)]);
+        builder.AddChassis("notebook");
+        await using var app = builder.Build();
+        bool Writes(string category, LogLevel at) => app.Services.GetRequiredService<ILoggerFactory>().CreateLogger(category).IsEnabled(at);
+        Assert.Equal(expected, Writes("System.Net.Http.HttpClient.revocations.ClientHandler", LogLevel.Information));
+        Assert.True(Writes("System.Net.Http.HttpClient.revocations.ClientHandler", LogLevel.Warning));
+        Assert.True(Writes("OpenReadings.Chassis.OutboxRelay", LogLevel.Information));
     }
 
     [GeneratedRegex(@"(http|db|dotnet)(\.[a-z_]+)+")]

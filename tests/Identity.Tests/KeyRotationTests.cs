@@ -24,11 +24,11 @@ public sealed class KeyRotationTests(KeyRotationTests.OwnService service) : ICla
         Assert.Equal("public, max-age=300", await CachingAsync());
         Assert.Equal(OK, (await person.Http.GetAsync("/identity/v1/me", Ct)).StatusCode);
         var old = person.Http;
-        await ring.RefreshAsync(Ct);
+        await ring.RunOnceAsync(Ct);
         Assert.Equal(before, await KidsAsync());
 
         await PassAsync("30 days");
-        await ring.RefreshAsync(Ct);
+        await ring.RunOnceAsync(Ct);
 
         var renewed = await person.SignInAsync();
         Assert.NotEqual(first, KidOf(renewed));
@@ -40,7 +40,7 @@ public sealed class KeyRotationTests(KeyRotationTests.OwnService service) : ICla
         Assert.Contains(first, await KidsAsync());
 
         await PassAsync("2 hours");
-        await ring.RefreshAsync(Ct);
+        await ring.RunOnceAsync(Ct);
         Assert.DoesNotContain(first, await KidsAsync());
         Assert.Equal(2, (await KidsAsync()).Count);
     }
@@ -50,7 +50,7 @@ public sealed class KeyRotationTests(KeyRotationTests.OwnService service) : ICla
     {
         await PassAsync("400 days");
         await Task.WhenAll(Enumerable.Range(0, 8)
-            .Select(_ => service.Services.GetRequiredService<KeyRing>().RefreshAsync(Ct)));
+            .Select(_ => service.Services.GetRequiredService<KeyRing>().RunOnceAsync(Ct)));
         Assert.Equal(2, (await KidsAsync()).Count);
         var person = await Person.SignedInAsync(service);
         Assert.Contains(KidOf(person.Tokens), await KidsAsync());

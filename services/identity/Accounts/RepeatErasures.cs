@@ -7,29 +7,17 @@ namespace OpenReadings.Identity.Accounts;
 /// Tells again of accounts that were deleted and that some service has not confirmed: on a new broker an event is lost that is sent before
 /// somebody listens. Forgetting twice does no harm, so neither do several replicas.
 /// </summary>
-public sealed class RepeatErasures(Database database, TimeProvider clock, ILogger<RepeatErasures> log) : BackgroundService
+public sealed class RepeatErasures(Database database, TimeProvider clock, ILogger<RepeatErasures> log)
+    : PeriodicService(TimeSpan.FromMinutes(10), clock, log, "Erasures that are open were not told again")
 {
     private sealed record Open(Guid AccountId, DateTimeOffset RequestedAt);
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(TimeSpan.FromMinutes(10), clock);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
-        {
-            try { await RunOnceAsync(stoppingToken); }
-            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
-            {
-                log.LogWarning("Erasures that are open were not told again, the next round tries again: {Reason}", e.Message);
-            }
-        }
-    }
-
-    public async Task RunOnceAsync(CancellationToken ct)
+    public override async Task RunOnceAsync(CancellationToken ct)
     {
         await using var db = await database.BeginUnownedAsync(ct);
         var open = await db.QueryAsync<Open>("select account_id, requested_at from open_erasures(@Services)", new { ShowErasure.Services });
         foreach (var (account, requestedAt) in open) await db.PublishAsync(new AccountDeleted(account, requestedAt));
         await db.CommitAsync();
-        if (open.Count > 0) log.LogInformation("{Count} erasures are open, and were told again", open.Count);
+        if (open.Count > 0) Log.LogInformation("{Count} erasures are open, and were told again", open.Count);
     }
 }

@@ -8,7 +8,7 @@ namespace OpenReadings.Identity.Keys;
 /// beginning, the one that signs after it; keys that signed before stay until their last token has expired.
 /// </summary>
 public sealed class KeyRing(Database database, KeySealer sealer, TimeProvider clock, ILogger<KeyRing> log)
-    : BackgroundService
+    : PeriodicService(Again, clock, log, "The signing keys were not read again and the known ones stay")
 {
     private static readonly TimeSpan Signs = TimeSpan.FromDays(30), Again = TimeSpan.FromMinutes(1);
     // Longer than any access token lives, with every clock and cache in between.
@@ -17,7 +17,7 @@ public sealed class KeyRing(Database database, KeySealer sealer, TimeProvider cl
 
     /// <summary>The keys to publish.</summary>
     public IReadOnlyList<SealedKey> Published =>
-        [.. keys.Where(key => key.Row.GoneAt > clock.GetUtcNow()).Select(key => key.Row)];
+        [.. keys.Where(key => key.Row.GoneAt > Clock.GetUtcNow()).Select(key => key.Row)];
 
     /// <summary>A key that is known here; null for any other.</summary>
     public SigningKey? Find(string kid) => keys.FirstOrDefault(key => key.Row.Kid == kid);
@@ -25,7 +25,7 @@ public sealed class KeyRing(Database database, KeySealer sealer, TimeProvider cl
     /// <summary>The key whose time it is to sign.</summary>
     public SigningKey Current()
     {
-        var now = clock.GetUtcNow();
+        var now = Clock.GetUtcNow();
         // Should rotation have failed for long, an old key is better than nobody signing in.
         return keys.LastOrDefault(key => key.Row.SignsFrom <= now)
             ?? throw new InvalidOperationException("There is no signing key.");
@@ -34,25 +34,12 @@ public sealed class KeyRing(Database database, KeySealer sealer, TimeProvider cl
     /// <summary>Nothing is served before there is a key to sign with.</summary>
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
-        await RefreshAsync(cancellationToken);
+        await RunOnceAsync(cancellationToken);
         await base.StartAsync(cancellationToken);
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(Again, clock);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
-        {
-            try { await RefreshAsync(stoppingToken); }
-            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
-            {
-                log.LogWarning("The signing keys were not read again, the known ones stay: {Reason}", e.Message);
-            }
-        }
-    }
-
     /// <summary>Reads the keys, and first makes or removes what the time asks for.</summary>
-    public async Task RefreshAsync(CancellationToken ct)
+    public override async Task RunOnceAsync(CancellationToken ct)
     {
         await using var db = await database.BeginUnownedAsync(ct);
         var rows = await ReadAsync(db);
@@ -71,14 +58,14 @@ public sealed class KeyRing(Database database, KeySealer sealer, TimeProvider cl
 
     private bool IsDue(IReadOnlyList<SealedKey> rows)
     {
-        var now = clock.GetUtcNow();
+        var now = Clock.GetUtcNow();
         return !rows.Any(row => row.SignsFrom <= now && now < row.SignsUntil) || !rows.Any(row => row.SignsFrom > now)
             || rows.Any(row => row.GoneAt <= now);
     }
 
     private async Task RotateAsync(UserTransaction db)
     {
-        var now = clock.GetUtcNow();
+        var now = Clock.GetUtcNow();
         await db.ExecuteAsync("delete from signing_keys where gone_at <= @now", new { now });
         var rows = await ReadAsync(db);
         var current = rows.LastOrDefault(row => row.SignsFrom <= now && now < row.SignsUntil);
@@ -94,7 +81,7 @@ public sealed class KeyRing(Database database, KeySealer sealer, TimeProvider cl
             insert into signing_keys (kid, x, y, private_key, sealed_with, signs_from, signs_until, gone_at)
             values (@Kid, @X, @Y, @PrivateKey, @SealedWith, @SignsFrom, @SignsUntil, @GoneAt)
             """, key);
-        log.LogInformation(
+        Log.LogInformation(
             "Signing key {Kid} was made; it signs from {From:u} until {Until:u}",
             key.Kid, key.SignsFrom, key.SignsUntil);
         return key;

@@ -9,26 +9,15 @@ namespace OpenReadings.Identity.Keys;
 /// Seals with the key of now what an older key-encryption key sealed, so that the older one can be thrown away. Several replicas do no harm:
 /// each row is replaced only while it is the one that was opened.
 /// </summary>
-public sealed class SealAnew(Database database, Sealer sealer, KeySealer keys, ProviderTokens tokens, TimeProvider clock, ILogger<SealAnew> log) : BackgroundService
+public sealed class SealAnew(Database database, Sealer sealer, KeySealer keys, ProviderTokens tokens, TimeProvider clock, ILogger<SealAnew> log)
+    : PeriodicService(Every, clock, log, "Not all was sealed anew")
 {
     private const int AtOnce = 500;
-
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        // Every minute: what a replica that has not been told of the new key seals meanwhile is found, too.
-        using var timer = new PeriodicTimer(TimeSpan.FromMinutes(1), clock);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
-        {
-            try { await RunOnceAsync(stoppingToken); }
-            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
-            {
-                log.LogWarning("Not all was sealed anew, the next round tries again: {Reason}", e.Message);
-            }
-        }
-    }
+    // What a replica that has not been told of the new key seals meanwhile is found, too.
+    private static readonly TimeSpan Every = TimeSpan.FromMinutes(1);
 
     /// <summary>How many secrets were sealed anew.</summary>
-    public async Task<int> RunOnceAsync(CancellationToken ct)
+    public override async Task<int> RunOnceAsync(CancellationToken ct)
     {
         var done = await SigningKeysAsync(ct);
         var (people, last) = ((IReadOnlyList<Guid>)[], Guid.Empty);
@@ -43,12 +32,12 @@ public sealed class SealAnew(Database database, Sealer sealer, KeySealer keys, P
                 // One that cannot be opened must not keep the others with the old key.
                 catch (Exception e) when (e is StartRefusedException or CryptographicException)
                 {
-                    log.LogWarning("The secrets of one person were not sealed anew: {Reason}", e.Message);
+                    Log.LogWarning("The secrets of one person were not sealed anew: {Reason}", e.Message);
                 }
             }
         }
         while (people.Count == AtOnce);
-        if (done > 0) log.LogInformation("Sealed {Count} secrets anew with the key {Name}", done, sealer.Name);
+        if (done > 0) Log.LogInformation("Sealed {Count} secrets anew with the key {Name}", done, sealer.Name);
         return done;
     }
 

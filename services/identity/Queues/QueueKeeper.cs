@@ -6,29 +6,22 @@ namespace OpenReadings.Identity.Queues;
 /// Keeps the broker as application_queues says: queues and users that shall be there are made, the others thrown out. What does not succeed is tried
 /// again until it does. Several replicas share the work; who does the same twice does no harm.
 /// </summary>
-public sealed class QueueKeeper(QueuePlace place, BrokerManagement broker, Database database, TimeProvider clock, ILogger<QueueKeeper> log) : BackgroundService
+public sealed class QueueKeeper(QueuePlace place, BrokerManagement broker, Database database, TimeProvider clock, ILogger<QueueKeeper> log)
+    : PeriodicService(Pause, clock, log, "Queues of applications were not looked at")
 {
     private const int AtOnce = 20;
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(500), Patience = TimeSpan.FromSeconds(5);
 
     private sealed record Due(string Name, byte[] PasswordHash, DateTimeOffset ChangedAt, int Attempts, bool IsEnded, bool IsOpen, bool IsChanged);
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    /// <summary>Sees to all that is due.</summary>
+    public override async Task RunOnceAsync(CancellationToken ct)
     {
         if (place.Management is null) return;
-        using var timer = new PeriodicTimer(Pause, clock);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
-        {
-            try { while (await RunOnceAsync(stoppingToken) == AtOnce) { } }
-            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
-            {
-                log.LogWarning("Queues of applications were not looked at, the next round tries again: {Reason}", e.Message);
-            }
-        }
+        while (await SettleAsync(ct) == AtOnce) { }
     }
 
-    /// <summary>Sees to what is due, and says how many it was.</summary>
-    public async Task<int> RunOnceAsync(CancellationToken ct)
+    private async Task<int> SettleAsync(CancellationToken ct)
     {
         IReadOnlyList<Due> due;
         await using (var db = await database.BeginUnownedAsync(ct))
@@ -61,7 +54,7 @@ public sealed class QueueKeeper(QueuePlace place, BrokerManagement broker, Datab
         }
         catch (Exception e) when (!ct.IsCancellationRequested)
         {
-            log.LogWarning("The events of the platform could not be bound to {Queue}, or unbound: queues of applications are not ready before. It is tried again: {Reason}", Forwarder.Queue, e.Message);
+            Log.LogWarning("The events of the platform could not be bound to {Queue}, or unbound: queues of applications are not ready before. It is tried again: {Reason}", Forwarder.Queue, e.Message);
             return false;
         }
     }
@@ -83,7 +76,7 @@ public sealed class QueueKeeper(QueuePlace place, BrokerManagement broker, Datab
         }
         catch (Exception e) when (!ct.IsCancellationRequested && e is HttpRequestException or TaskCanceledException)
         {
-            log.LogWarning("The broker does not have queue {Queue} as it should be, try {Attempts}: {Reason}", queue.Name, queue.Attempts, e.Message);
+            Log.LogWarning("The broker does not have queue {Queue} as it should be, try {Attempts}: {Reason}", queue.Name, queue.Attempts, e.Message);
             return null;
         }
     }

@@ -3,28 +3,13 @@ using OpenReadings.Chassis;
 namespace OpenReadings.Sync.Importing;
 
 /// <summary>Removes files that no import needs: halves of uploads that broke off, and what a crash left behind.</summary>
-public sealed class SweepFiles(ImportFiles files, Database database, ILogger<SweepFiles> log) : BackgroundService
+public sealed class SweepFiles(ImportFiles files, Database database, TimeProvider clock, ILogger<SweepFiles> log)
+    : PeriodicService(TimeSpan.FromMinutes(30), clock, log, "Leftover files were not swept", atStart: true)
 {
-    private static readonly TimeSpan Every = TimeSpan.FromMinutes(30), Age = TimeSpan.FromHours(1);
+    private static readonly TimeSpan Age = TimeSpan.FromHours(1);
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(Every);
-        do
-        {
-            try
-            {
-                await SweepAsync(Age, stoppingToken);
-            }
-            catch (Exception e) when (e is not OperationCanceledException)
-            {
-                log.LogWarning("Leftover files were not swept: {Reason}", e.Message);
-            }
-        }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
-    }
+    public override Task RunOnceAsync(CancellationToken ct) => SweepAsync(Age, ct);
 
-    /// <summary>One round.</summary>
     public async Task SweepAsync(TimeSpan age, CancellationToken ct)
     {
         foreach (var (path, user, import) in files.OlderThan(age))

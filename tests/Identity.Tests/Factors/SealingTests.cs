@@ -64,7 +64,7 @@ public sealed class SealingTests(SealingTests.OwnService service) : IClassFixtur
         var second = new SecondFactor(database, later, TimeProvider.System);
         Assert.NotNull((await second.AskAsync(mine.Person.AccountId, await mine.NextAsync(), new Microsoft.AspNetCore.Http.DefaultHttpContext(), Ct)).Used);
         var ring = new KeyRing(database, new KeySealer(later), TimeProvider.System, NullLogger<KeyRing>.Instance);
-        await ring.RefreshAsync(Ct);
+        await ring.RunOnceAsync(Ct);
         Assert.Equal(kids, ring.Published.Select(key => key.Kid).Order(StringComparer.Ordinal));
 
         // And back, as the service of this test knows no other: an unknown key is said to be one.
