@@ -106,6 +106,10 @@ public static class Scopes
     public static TBuilder RequireLogin<TBuilder>(this TBuilder builder) where TBuilder : IEndpointConventionBuilder =>
         builder.AddEndpointFilter(async (context, next) => CurrentUser.Of(context.HttpContext).IsSignedIn ? await next(context) : LoginRequired());
 
+    /// <summary>For a person who signed in here, and for a program that acts as itself and not for somebody.</summary>
+    public static TBuilder RequireSelf<TBuilder>(this TBuilder builder) where TBuilder : IEndpointConventionBuilder =>
+        builder.AddEndpointFilter(async (context, next) => CurrentUser.Of(context.HttpContext) is { IsSignedIn: true } or { IsProgram: true } ? await next(context) : LoginRequired());
+
     public static ProblemHttpResult LoginRequired() =>
         Problems.Of(403, "login-required", "This is for a person who has signed in here, and not for a key or an application.");
 

@@ -9,6 +9,7 @@ builder.Services.AddValidation();      // here, not in the chassis: the generato
 builder.Services.AddSingleton<KnownSources>();
 builder.Services.AddSingleton<BodyMemory>();
 builder.Services.AddHostedService<MakePartitions>();
+builder.Services.AddSingleton<ForgetOldAccess>().AddHostedService(provider => provider.GetRequiredService<ForgetOldAccess>());
 var app = builder.Build().UseChassis();
 
 var routes = app.MapGroup("/readings/v1").RequireAuthorization().RequireScopes("readings");

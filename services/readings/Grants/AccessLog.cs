@@ -4,8 +4,8 @@ using OpenReadings.Chassis;
 namespace OpenReadings.Readings;
 
 /// <summary>
-/// Writes down for the owner who looked and who wrote, in the same transaction. Looks are counted by the hour; a write is a
-/// line of its own.
+/// Writes down for the owner who looked and who wrote, in the same transaction. Looks, and readings and events that were written, are counted by
+/// the hour; what was deleted or changed otherwise is a line of its own.
 /// </summary>
 internal static class AccessLog
 {

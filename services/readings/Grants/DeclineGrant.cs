@@ -3,12 +3,12 @@ using OpenReadings.Chassis;
 
 namespace OpenReadings.Readings;
 
-/// <summary>Declines an offer, by its code or as the person it names. Nobody can accept it any more; a second time changes nothing.</summary>
+/// <summary>Declines an offer, by its code or as the person or program it names. Nobody can accept it any more; a second time changes nothing.</summary>
 public static class DeclineGrant
 {
     public sealed record Request([StringLength(100)] string? Code);
 
-    public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/grants/{grantId:guid}/decline", HandleAsync).RequireLogin()
+    public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/grants/{grantId:guid}/decline", HandleAsync).RequireSelf()
         .WithName("DeclineGrant").WithSummary("Decline what somebody offers you").Produces(204)
         .WithExample("""{"code": "orgi_Xc0VQ2n7sCq1b3oZ9yQdG5m0mJmZk3R1pV7uT8wE4aI"}""");
 

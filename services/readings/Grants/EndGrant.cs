@@ -5,13 +5,14 @@ namespace OpenReadings.Readings;
 
 /// <summary>
 /// Revokes a grant as the one who gave it, or leaves it as the one who has it. What was granted on by it ends with it. It
-/// opens nothing any more once this is answered; a second time changes nothing.
+/// opens nothing any more once this is answered; a second time changes nothing. A program that acts as itself leaves so what was
+/// shared with its own id.
 /// </summary>
 public static class EndGrant
 {
     private sealed record Ended(Guid GrantId, Guid GranteeId, Guid? ClientId);
 
-    public static void Map(IEndpointRouteBuilder routes) => routes.MapDelete("/grants/{grantId:guid}", HandleAsync).RequireLogin()
+    public static void Map(IEndpointRouteBuilder routes) => routes.MapDelete("/grants/{grantId:guid}", HandleAsync).RequireSelf()
         .WithName("EndGrant").WithSummary("Revoke a grant that you gave, or leave one that you have").Produces(204);
 
     private static async Task<IResult> HandleAsync(Guid grantId, CurrentUser user, Database database, CancellationToken ct) =>

@@ -4,8 +4,8 @@ using OpenReadings.Chassis;
 namespace OpenReadings.Readings;
 
 /// <summary>
-/// Who looked at what the person shares, and who wrote to it; the newest first. Looks are counted by person,
-/// application, source and hour; each write stands for itself. What is public is looked at by anybody and not written down.
+/// Who looked at what the person shares, and who wrote to it, in the last two years; the newest first. Looks and writes are counted by person,
+/// application, source and hour; what was deleted and each change of a source stands for itself. What is public is looked at by anybody and not written down.
 /// </summary>
 public static class ListAccess
 {

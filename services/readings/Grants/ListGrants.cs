@@ -3,12 +3,13 @@ using OpenReadings.Chassis;
 
 namespace OpenReadings.Readings;
 
-/// <summary>Who can see what: all that the person granted, was granted, and granted on, ended ones included, a page at a time.</summary>
+/// <summary>Who can see what: all that the person granted, was granted, and granted on, ended ones included, a page at a time.
+/// A program that acts as itself finds here what is shared with it, and by whom (<c>owner</c>).</summary>
 public static class ListGrants
 {
     public sealed record Response(IReadOnlyList<Grant> Grants, Guid? Next);
 
-    public static void Map(IEndpointRouteBuilder routes) => routes.MapGet("/grants", HandleAsync).RequireLogin()
+    public static void Map(IEndpointRouteBuilder routes) => routes.MapGet("/grants", HandleAsync).RequireSelf()
         .WithName("ListGrants").WithSummary("List what you share and what is shared with you")
         .Produces<Response>().WithExample(null, $$"""{"grants": [{{Grants.Example}}], "next": null}""");
 

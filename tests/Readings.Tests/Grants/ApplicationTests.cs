@@ -81,6 +81,35 @@ public sealed class ApplicationTests(ReadingsService service)
     }
 
     [Fact]
+    public async Task An_application_finds_what_is_shared_with_it_and_leaves_it_and_nobody_it_acts_for_does_so_for_it()
+    {
+        var (ada, source) = await SettingAsync();
+        var (program, other, bob) = (service.NewApplication(), service.NewApplication(), service.NewPerson());
+        async Task<Guid> OfferAsync()
+        {
+            var (_, answer) = await ada.SendAsync(HttpMethod.Post, "grants", GrantTests.Offer("source", source, "read", $$""", "grantee": "{{program.Id}}", "client_id": "{{program.Id}}" """));
+            return answer.GetProperty("grant").GetProperty("grant_id").GetGuid();
+        }
+        var (kept, declined) = (await OfferAsync(), await OfferAsync());
+        await program.SendAsync(HttpMethod.Post, "grants/accept", $$"""{"grant_id": "{{kept}}"}""");
+        foreach (var (method, path) in new[] { (HttpMethod.Get, "grants"), (HttpMethod.Delete, $"grants/{kept}"), (HttpMethod.Post, $"grants/{declined}/decline") })
+        {
+            Assert.Equal(HttpStatusCode.Forbidden, (await bob.Through(program).SendAsync(method, path, "{}")).Status);
+            if (method != HttpMethod.Get) Assert.Equal(HttpStatusCode.NotFound, (await other.SendAsync(method, path, "{}")).Status);
+        }
+        Assert.Empty((await other.GetAsync("grants")).GetProperty("grants").EnumerateArray());
+        Assert.Equal([(kept, ada.Id, "accepted"), (declined, ada.Id, "offered")], await ListAsync());
+        Assert.Equal(HttpStatusCode.NoContent, (await program.SendAsync(HttpMethod.Post, $"grants/{declined}/decline", "{}")).Status);
+        await program.GetAsync($"sources/{source}");
+        Assert.Equal(HttpStatusCode.NoContent, (await program.SendAsync(HttpMethod.Delete, $"grants/{kept}")).Status);
+        Assert.Equal(HttpStatusCode.NotFound, (await program.SendAsync(HttpMethod.Get, $"sources/{source}")).Status);
+        Assert.Equal([(kept, ada.Id, "revoked"), (declined, ada.Id, "declined")], await ListAsync());
+
+        async Task<IEnumerable<(Guid, Guid, string?)>> ListAsync() => (await program.GetAsync("grants")).GetProperty("grants").EnumerateArray()
+            .Select(grant => (grant.GetProperty("grant_id").GetGuid(), grant.GetProperty("owner").GetGuid(), grant.GetProperty("state").GetString()));
+    }
+
+    [Fact]
     public async Task What_is_open_through_an_application_alone_is_not_granted_on()
     {
         var (ada, source) = await SettingAsync();

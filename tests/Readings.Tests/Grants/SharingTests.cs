@@ -1,8 +1,10 @@
 using System.Net;
 using System.Text.Json;
 using Dapper;
+using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 using OpenReadings.Events;
+using OpenReadings.Readings;
 
 namespace OpenReadings.ReadingsTests;
 
@@ -145,19 +147,21 @@ public sealed class SharingTests(ReadingsService service)
     }
 
     [Fact]
-    public async Task Writers_stand_by_name_in_the_owners_log_and_lookers_are_counted_by_the_hour()
+    public async Task Writers_and_lookers_stand_by_name_in_the_owners_log_and_are_counted_by_the_hour()
     {
         var (ada, bob, source) = await SettingAsync();
         await ShareAsync(ada, bob, GrantTests.Offer("source", source, "admin"));
         await bob.GetAsync($"sources/{source}/readings");
         await bob.GetAsync($"sources/{source}/latest");
         await bob.RecordAsync(source, Given.Rows(Given.Row(Given.Minute(7), ("heart_rate", 70)), Given.Row(Given.Minute(8), ("heart_rate", 71))));
+        await bob.RecordAsync(source, Given.Rows(Given.Row(Given.Minute(6), ("heart_rate", 72))));
         await bob.SendAsync(HttpMethod.Delete, $"sources/{source}/readings?from={Given.Minute(8)}&metric=heart_rate");
         await bob.SendAsync(HttpMethod.Put, $"sources/{source}/metrics/mood", """{"unit": "1"}""");
         var log = await ada.GetAsync("access-log");
         var entries = log.GetProperty("entries").EnumerateArray().Select(entry => (entry.GetProperty("verb").GetString(), entry.GetProperty("count").GetInt32())).ToList();
-        Assert.Equal([("admin", 1), ("delete", 1), ("write", 2)], entries.Where(entry => entry.Item1 != "read"));
-        Assert.Equal(2, entries.Where(entry => entry.Item1 == "read").Sum(entry => entry.Item2));
+        Assert.Equal([("admin", 1), ("delete", 1)], entries.Where(entry => entry.Item1 is not ("read" or "write")));
+        Assert.Equal((2, 3), (entries.Where(entry => entry.Item1 == "read").Sum(entry => entry.Item2), entries.Where(entry => entry.Item1 == "write").Sum(entry => entry.Item2)));
+        Assert.Empty(await service.TruthAsync<string>("select verb from access_log where user_id = @Id group by verb, hour having count(*) > 1", new { ada.Id }));
         Assert.All(log.GetProperty("entries").EnumerateArray(), entry => Assert.Equal((bob.Id, source), (entry.GetProperty("actor").GetGuid(), entry.GetProperty("source_id").GetGuid())));
         Assert.Empty((await bob.GetAsync("access-log")).GetProperty("entries").EnumerateArray());
 
@@ -167,6 +171,24 @@ public sealed class SharingTests(ReadingsService service)
         // The event of what he wrote is an event of hers.
         Assert.Equal(ada.Id, (await service.TruthAsync<Guid>(
             "select (data ->> 'user_id')::uuid from outbox where event_type = 'readings.recorded.v1' and data ->> 'source_id' = @id order by id desc limit 1", new { id = source.ToString() })).Single());
+    }
+
+    [Fact]
+    public async Task What_the_log_says_is_forgotten_after_two_years()
+    {
+        var (ada, bob, source) = await SettingAsync();
+        await ShareAsync(ada, bob, GrantTests.Offer("source", source, "read"));
+        await bob.GetAsync($"sources/{source}/latest");
+        await service.TruthAsync<int>(
+            """
+            insert into access_log (user_id, entry_id, actor_id, source_id, verb, at, hour)
+            select user_id, gen_random_uuid(), actor_id, source_id, 'write', t, t
+            from access_log, (values (now() - interval '2 years 1 hour'), (now() - interval '2 years' + interval '1 hour')) as times(t)
+            where user_id = @Id
+            """, new { ada.Id });
+        await service.Services.GetRequiredService<ForgetOldAccess>().RunOnceAsync(ReadingsService.Ct);
+        var left = (await ada.GetAsync("access-log")).GetProperty("entries").EnumerateArray().Select(entry => entry.GetProperty("verb").GetString());
+        Assert.Equal(["read", "write"], left.Order());
     }
 
     [Fact]

@@ -1,0 +1,3 @@
+-- What is lost: nothing.
+-- migrate: no-transaction
+drop index concurrently if exists access_log_by_hour;
