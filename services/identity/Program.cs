@@ -83,7 +83,7 @@ RevokeToken.Map(programs);
 // For people with a browser.
 Authorize.Map(programs);
 EndSession.Map(programs);
-var pages = app.MapGroup("/identity");
+var pages = app.MapGroup("/identity").RefuseByPage();
 SignInOnPage.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
 DecideDevice.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
 PasskeysOnPage.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));

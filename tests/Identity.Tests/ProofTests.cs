@@ -154,6 +154,33 @@ public sealed class ProofTests(IdentityService service)
     }
 
     [Fact]
+    public async Task Who_never_chose_a_password_has_a_recent_proof_in_its_place_and_no_proof_renews_itself()
+    {
+        var ada = await Person.SignedInAsync(service);
+        await service.SqlAsync("update passwords set is_chosen = false where user_id = @AccountId", new { ada.AccountId });
+        Task<HttpResponseMessage> ChooseAsync(string? current = null) => ada.Http.PutAsJsonAsync("/identity/v1/me/password", new { current_password = current, new_password = "Not-for-any-log-4" }, Ct);
+        Task<HttpResponseMessage> LeaveAsync() => ada.Http.SendAsync(new(HttpMethod.Delete, "/identity/v1/me") { Content = JsonContent.Create(new { }) }, Ct);
+        // However young the login is, and whatever the password was.
+        await ProveAsync(ada).RefusedAsync(Forbidden, Refusal);
+        await AgeAsync(ada);
+        foreach (var attempt in new[] { () => ChooseAsync(), () => ChooseAsync(ada.Password), LeaveAsync, () => ada.Http.PostAsJsonAsync("/identity/v1/me/passkeys/options", new { }, Ct) })
+            await attempt().RefusedAsync(Forbidden, Refusal);
+        // As a provider's word would make it.
+        await service.SqlAsync("update logins set proved_at = now(), proved_methods = 'fed' where user_id = @AccountId", new { ada.AccountId });
+        using (var asked = await ada.Http.PostAsJsonAsync("/identity/v1/me/passkeys/options", new { }, Ct)) Assert.Equal(OK, asked.StatusCode);
+        using (var chosen = await ChooseAsync()) Assert.Equal(OK, chosen.StatusCode);
+        ada.Password = "Not-for-any-log-4";
+        // From now on there is one, and nothing stands in for it.
+        Assert.True((await (await ada.Http.GetAsync("/identity/v1/me", Ct)).JsonAsync()).GetProperty("has_password").GetBoolean());
+        Assert.Equal("/password", Assert.Single((await LeaveAsync().RefusedAsync(BadRequest, "validation-failed")).Errors!).Pointer);
+        Assert.Equal("/current_password", Assert.Single((await ChooseAsync().RefusedAsync(BadRequest, "validation-failed")).Errors!).Pointer);
+        using (var proved = await ProveAsync(ada)) Assert.Equal(OK, proved.StatusCode);
+
+        await service.SqlAsync("update passwords set is_chosen = false where user_id = @AccountId", new { ada.AccountId });
+        using (var left = await LeaveAsync()) Assert.Equal(NoContent, left.StatusCode);
+    }
+
+    [Fact]
     public async Task A_login_that_has_ended_adds_nothing_while_its_token_is_still_believed()
     {
         var ada = await Person.SignedInAsync(service);

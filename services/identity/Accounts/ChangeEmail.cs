@@ -16,11 +16,11 @@ namespace OpenReadings.Identity.Accounts;
 /// </summary>
 public static class ChangeEmail
 {
-    public sealed record Request(string? NewEmail, [Required, StringLength(PasswordRules.LongestUtf16)] string Password);
+    public sealed record Request(string? NewEmail, [StringLength(PasswordRules.LongestUtf16)] string? Password);
     public sealed record Confirmation(string? Token);
 
     public static void MapMine(IEndpointRouteBuilder routes) => routes.MapPost("/me/email", AskAsync).RequireRateLimiting(RateLimits.Sensitive)
-        .WithName("ChangeEmail").WithSummary("Mails a link to a new address; your address changes when it is opened. Five a day. Asks for the password, and takes a recent proof.")
+        .WithName("ChangeEmail").WithSummary("Mails a link to a new address; your address changes when it is opened. Five a day. Asks for the password, where you chose one, and takes a recent proof.")
         .WithExample(request: """{"new_email": "ada@example.net", "password": "Correct horse 7"}""");
 
     public static void Map(IEndpointRouteBuilder routes)

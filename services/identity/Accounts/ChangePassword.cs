@@ -16,13 +16,13 @@ namespace OpenReadings.Identity.Accounts;
 public static class ChangePassword
 {
     public sealed record Request(
-        [Required, StringLength(PasswordRules.LongestUtf16)] string CurrentPassword, string? NewPassword, bool EndOthers = false);
+        [StringLength(PasswordRules.LongestUtf16)] string? CurrentPassword, string? NewPassword, bool EndOthers = false);
     public sealed record Response(int LoginsEnded, int ApiKeysEnded, int ApiKeysLeft);
 
     public static void Map(IEndpointRouteBuilder routes) => routes.MapPut("/me/password", HandleAsync)
         .RequireRateLimiting(RateLimits.Sensitive)
         .WithName("ChangePassword")
-        .WithSummary("Changes your password and ends all your other logins; with end_others also all API keys, and what applications were let do.")
+        .WithSummary("Changes your password and ends all your other logins; with end_others also all API keys, and what applications were let do. Where you never chose one, this takes a recent proof in place of the old one.")
         .WithExample(request: """{"current_password": "Correct horse 7", "new_password": "Battery staple 8", "end_others": true}""",
             response: """{"logins_ended": 2, "api_keys_ended": 3, "api_keys_left": 0}""");
 
@@ -33,7 +33,7 @@ public static class ChangePassword
         ProblemItem[] broken = [.. PasswordRules.Broken(change.NewPassword, "/new_password")];
         if (broken.Length > 0)
             return Problems.Of(400, "validation-failed", "The new password breaks rules.", broken);
-        var (was, refusal) = await password.CheckAsync(user.Id, change.CurrentPassword, http, ct);
+        var (was, refusal) = await password.CheckAsync(user.Id, Entry.LoginOf(user), change.CurrentPassword, http, ct, "/current_password");
         if (was is null) return refusal!;
 
         var hash = await passwords.HashAsync(change.NewPassword!, ct);
@@ -41,7 +41,7 @@ public static class ChangePassword
         // Before the password, as whoever brings an address back: two that lock in another order would wait for each other.
         await db.ExecuteAsync("select from accounts for no key update");
         var changed = await db.ExecuteAsync(
-            "update passwords set hash = @hash, changed_at = now() where hash = @was", new { hash, was });
+            "update passwords set hash = @hash, is_chosen = true, changed_at = now() where hash = @was", new { hash, was });
         if (changed == 0) return Account.WrongPassword();        // it was changed meanwhile
         var ended = await db.ExecuteAsync(
             """

@@ -12,12 +12,12 @@ namespace OpenReadings.Identity.Accounts;
 /// <summary>Erases the account and tells every service to forget the person. The address is free again.</summary>
 public static class DeleteAccount
 {
-    public sealed record Request([Required, StringLength(PasswordRules.LongestUtf16)] string Password);
+    public sealed record Request([StringLength(PasswordRules.LongestUtf16)] string? Password);
 
     public static void Map(IEndpointRouteBuilder routes) => routes.MapDelete("/me", HandleAsync)
         .RequireRateLimiting(RateLimits.Sensitive)
         .WithName("DeleteAccount")
-        .WithSummary("Deletes your account for good; every service forgets you. Asks for the password. At Location is a signed receipt as soon as all have.")
+        .WithSummary("Deletes your account for good; every service forgets you. Asks for the password, or for a recent proof where you never chose one. At Location is a signed receipt as soon as all have.")
         .WithExample(request: """{"password": "Correct horse 7"}""");
 
     private static async Task<Results<NoContent, ProblemHttpResult>> HandleAsync(

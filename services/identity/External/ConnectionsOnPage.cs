@@ -20,9 +20,7 @@ public static class ConnectionsOnPage
     private static async Task<IResult> HandleAsync(
         HttpContext http, Database database, BrowserSession sessions, ProviderTokens tokens, Page page, CancellationToken ct)
     {
-        Form form;
-        try { form = await Form.OfAsync(http.Request, ct); }
-        catch (RefusedException e) { return await page.ShowErrorAsync(http, e.Message); }
+        var form = await Form.OfAsync(http.Request, ct);
         if (await sessions.FindAsync(http, ct) is not { } who) return SignInOnPage.First(Path, null);
         if (!sessions.IsOurs(http, form)) return await ShowAsync(http, who, database, sessions, page, ct, "The form was too old. Try once more.", 403);
         return (await ManageExternalIdentities.RemoveForAsync(who.UserId, who.LoginId, form["provider"] ?? "", database, tokens, http, ct)).Result is ProblemHttpResult problem

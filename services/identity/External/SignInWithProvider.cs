@@ -129,9 +129,7 @@ public sealed class SignInWithProvider(
 
     private async Task<IResult> DecideAsync(HttpContext http, CancellationToken ct)
     {
-        Form form;
-        try { form = await Form.OfAsync(http.Request, ct); }
-        catch (RefusedException e) { return await page.ShowErrorAsync(http, e.Message); }
+        var form = await Form.OfAsync(http.Request, ct);
         if (await ExternalProof.FindAsync(http, database, sessions, sealer, providers, ct) is not { } proof) return await page.ShowErrorAsync(http, TooOld);
         if (!sessions.IsOurs(http, form)) return await page.ShowErrorAsync(http, "The form was not from here, or you have signed in anew since. Go back and try again.", 403);
         var who = await sessions.FindAsync(http, ct);
@@ -164,7 +162,7 @@ public sealed class SignInWithProvider(
     {
         if (await HasPasswordAsync(who.UserId, ct))
         {
-            if ((await password.CheckAsync(who.UserId, form["password"] ?? "", http, ct)).Refusal is { } refusal) return await AskToConnectAsync(http, proof, who, ct, refusal);
+            if ((await password.CheckAsync(who.UserId, who.LoginId, form["password"], http, ct)).Refusal is { } refusal) return await AskToConnectAsync(http, proof, who, ct, refusal);
         }
         await using var db = await database.BeginAsync(who.UserId, ct);
         if (!await db.HoldRecentProofAsync(who.LoginId)) return SignInOnPage.First(ConnectionsOnPage.Path, who.Email);

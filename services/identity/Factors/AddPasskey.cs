@@ -15,7 +15,7 @@ namespace OpenReadings.Identity.Factors;
 public static class AddPasskey
 {
     private const int Most = 20;
-    public sealed record OptionsRequest([Required, StringLength(PasswordRules.LongestUtf16)] string Password);
+    public sealed record OptionsRequest([StringLength(PasswordRules.LongestUtf16)] string? Password);
 
     /// <summary>For PublicKeyCredential.parseCreationOptionsFromJSON, or parseRequestOptionsFromJSON at sign-in.</summary>
     public sealed record OptionsResponse(JsonElement PublicKey);
@@ -27,7 +27,7 @@ public static class AddPasskey
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapPost("/me/passkeys/options", AskAsync).RequireRateLimiting(RateLimits.Sensitive)
-            .WithName("AskForPasskey").WithSummary("What navigator.credentials.create shall ask for, within five minutes: for PublicKeyCredential.parseCreationOptionsFromJSON. Asks for the password, and takes a recent proof.")
+            .WithName("AskForPasskey").WithSummary("What navigator.credentials.create shall ask for, within five minutes: for PublicKeyCredential.parseCreationOptionsFromJSON. Asks for the password, where you chose one, and takes a recent proof.")
             .WithExample(request: """{"password": "Correct horse 7"}""", response: """{"public_key": {"rp": {"id": "readings.example"}, "challenge": "…", "user": {"name": "ada@example.org"}}}""");
         routes.MapPost("/me/passkeys", AddAsync)
             .WithName("AddPasskey").WithSummary("Adds the passkey that the browser made: it signs you in without a password.")
@@ -39,9 +39,9 @@ public static class AddPasskey
         AskForAsync(user.Id, Entry.LoginOf(user), request.Password, database, password, ceremony, http, ct);
 
     internal static async Task<Results<Ok<OptionsResponse>, ProblemHttpResult>> AskForAsync(
-        Guid person, Guid? loginId, string given, Database database, PasswordAgain password, PasskeyCeremony ceremony, HttpContext http, CancellationToken ct)
+        Guid person, Guid? loginId, string? given, Database database, PasswordAgain password, PasskeyCeremony ceremony, HttpContext http, CancellationToken ct)
     {
-        if ((await password.CheckAsync(person, given, http, ct)).Refusal is { } refused) return refused;
+        if ((await password.CheckAsync(person, loginId, given, http, ct)).Refusal is { } refused) return refused;
         await using var db = await database.BeginAsync(person, ct);
         if (await db.RefuseWithoutRecentProofAsync(loginId, http) is { } old) return old;
         var profile = (await db.FindAsync<Profile>("select email, name from accounts"))!;

@@ -10,14 +10,14 @@ namespace OpenReadings.Identity.Factors;
 /// <summary>Makes ten recovery codes in place of those of before.</summary>
 public static class MakeRecoveryCodes
 {
-    public sealed record Request([Required, StringLength(PasswordRules.LongestUtf16)] string Password);
+    public sealed record Request([StringLength(PasswordRules.LongestUtf16)] string? Password);
 
     /// <summary>Shown here and never again.</summary>
     public sealed record Response(string[] RecoveryCodes);
     public const string Example = """{"recovery_codes": ["nb2w-45df-oizt-mmzs", "…"]}""";
 
     public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/me/recovery-codes", HandleAsync).RequireRateLimiting(RateLimits.Sensitive)
-        .WithName("MakeRecoveryCodes").WithSummary("Ten recovery codes, shown once: each signs you in once in place of your authenticator. Those of before are good no more. Takes a recent proof, beside the password.")
+        .WithName("MakeRecoveryCodes").WithSummary("Ten recovery codes, shown once: each signs you in once in place of your authenticator. Those of before are good no more. Takes a recent proof, beside the password, where you chose one.")
         .WithExample(request: """{"password": "Correct horse 7"}""", response: Example);
 
     private static async Task<Results<Ok<Response>, ProblemHttpResult>> HandleAsync(

@@ -17,7 +17,7 @@ public static class ManageTotp
 {
     /// <summary>Secret: shown here and never again. Uri: for the picture that an authenticator reads.</summary>
     public sealed record Response(string Secret, string OtpauthUri);
-    public sealed record Proof([Required, StringLength(SecondFactor.LongestCode)] string Code, [Required, StringLength(PasswordRules.LongestUtf16)] string Password);
+    public sealed record Proof([Required, StringLength(SecondFactor.LongestCode)] string Code, [StringLength(PasswordRules.LongestUtf16)] string? Password);
     private const string Proven = """{"code": "287082", "password": "Correct horse 7"}""";
 
     public static void Map(IEndpointRouteBuilder routes)
@@ -29,7 +29,7 @@ public static class ManageTotp
             .WithName("ConfirmTotp").WithSummary("Turns the authenticator on: from now on signing in asks for its code. Answers with ten recovery codes, shown once.")
             .WithExample(request: Proven, response: MakeRecoveryCodes.Example);
         routes.MapDelete("/me/totp", RemoveAsync).RequireRateLimiting(RateLimits.Sensitive)
-            .WithName("RemoveTotp").WithSummary("Turns the authenticator off, and its recovery codes with it. Asks for the password and a code, which may be a recovery code.")
+            .WithName("RemoveTotp").WithSummary("Turns the authenticator off, and its recovery codes with it. Asks for the password, or for a recent proof where you never chose one, and a code, which may be a recovery code.")
             .WithExample(request: Proven);
     }
 

@@ -30,7 +30,8 @@ public static class ProveAgain
                 ? TypedResults.Ok(proved)
                 : Problems.Of(403, "invalid-passkey", "This passkey is not yours, or its answer is not right: ask again.");
 
-        if (await password.RefuseAsync(user, request.Password ?? "", http, ct) is { } wrong) return wrong;
+        // No proof of before: it would be renewed for ever.
+        if ((await password.CheckAsync(user.Id, null, request.Password, http, ct)).Refusal is { } wrong) return wrong;
         await using var db = await database.BeginAsync(user, ct);
         var methods = "pwd";
         if (await Authenticator.FindAsync(db) is { IsConfirmed: true } authenticator)

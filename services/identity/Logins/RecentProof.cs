@@ -55,6 +55,6 @@ public static class RecentProof
         http.Response.Headers.WWWAuthenticate = string.Create(CultureInfo.InvariantCulture,
             $"Bearer error=\"insufficient_user_authentication\", error_description=\"A more recent proof is required\", max_age=\"{GoodForSeconds}\"");
         return Problems.Of(403, "insufficient-user-authentication",
-            "This outlives your login, so prove first that it is you: POST /identity/v1/logins/current/proof with your password and, where you have an authenticator, its code; or with a passkey. It is good for 15 minutes.");
+            "This outlives your login, so prove first that it is you: POST /identity/v1/logins/current/proof with your password and, where you have an authenticator, its code; or with a passkey; or sign in again. It is good for 15 minutes.");
     }
 }

@@ -32,7 +32,7 @@ public static class Authorize
         routes.MapGet("/authorize", AskAsync).RequireRateLimiting(RateLimits.Sensitive)
             .WithName("Authorize").WithSummary("For browsers: signs a person in, asks whether the application may, and redirects to it with a code (PKCE with S256, always).")
             .WithExample(response: "<!DOCTYPE html>…", responseType: "text/html");
-        routes.MapPost("/authorize", DecideAsync).RequireRateLimiting(RateLimits.Sensitive).DisableAntiforgery().ExcludeFromDescription();
+        routes.MapPost("/authorize", DecideAsync).RequireRateLimiting(RateLimits.Sensitive).RefuseByPage().DisableAntiforgery().ExcludeFromDescription();
     }
 
     private static async Task<IResult> AskAsync(
@@ -91,9 +91,7 @@ public static class Authorize
     private static async Task<IResult> DecideAsync(
         HttpContext http, Database database, BrowserSession sessions, TokenIssuer tokens, Page page, CancellationToken ct)
     {
-        Form form;
-        try { form = await Form.OfAsync(http.Request, ct); }
-        catch (RefusedException e) { return await page.ShowErrorAsync(http, e.Message); }
+        var form = await Form.OfAsync(http.Request, ct);
         var (asked, problem) = await ReadAsync(form["request"] ?? "", database, ct);
         if (asked is null) return await page.ShowErrorAsync(http, problem!);
         if (await sessions.FindAsync(http, ct) is not { } who) return SignInOnPage.First(Again(asked), null);

@@ -24,9 +24,7 @@ public static class DecideDevice
     private static async Task<IResult> HandleAsync(
         HttpContext http, Database database, BrowserSession sessions, UserCodeBudget budget, Page page, CancellationToken ct)
     {
-        Form form;
-        try { form = await Form.OfAsync(http.Request, ct); }
-        catch (RefusedException e) { return await page.ShowErrorAsync(http, e.Message); }
+        var form = await Form.OfAsync(http.Request, ct);
         if (await sessions.FindAsync(http, ct) is not { } who) return SignInOnPage.First(Path, null);
         if (!sessions.IsOurs(http, form)) return await AskForCodeAsync(http, sessions, page, null, "The form was too old. Try once more.", 403);
         var code = AuthorizeDevice.Plain(form["user_code"]);

@@ -34,9 +34,7 @@ public static class OpenMail
 
     private static async Task<IResult> HandleAsync(HttpContext http, Database database, BrowserSession sessions, PasswordHasher passwords, TimeProvider clock, Page page, CancellationToken ct)
     {
-        Form form;
-        try { form = await Form.OfAsync(http.Request, ct); }
-        catch (RefusedException e) { return await page.ShowErrorAsync(http, e.Message); }
+        var form = await Form.OfAsync(http.Request, ct);
         var token = form["token"];
         if (await MailToken.FindAsync(database, token, ct, [.. Wordings.Keys]) is not { } found) return await page.ShowErrorAsync(http, MailToken.Refused().ProblemDetails.Detail!);
         if (!sessions.IsOurs(http, form)) return await AskAsync(http, sessions, page, found.Purpose, token!, "The form was too old. Try once more.", 403);

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Components;
 using Microsoft.AspNetCore.Components.Web;
+using OpenReadings.Identity.OAuth;
 
 namespace OpenReadings.Identity.Pages;
 
@@ -24,6 +25,20 @@ public sealed class Page(IServiceProvider services, ILoggerFactory loggers)
     public Task<IResult> ShowErrorAsync(HttpContext http, string problem, int status = 400, string? leadsTo = null) =>
         ShowAsync<MessagePage>(http, new() { ["Title"] = "This does not work", ["Text"] = problem, ["LeadsTo"] = leadsTo }, status);
 
+    /// <summary>A day as pages say it.</summary>
+    public static string Day(DateTimeOffset at) => at.ToString("yyyy-MM-dd", System.Globalization.CultureInfo.InvariantCulture);
+
     /// <summary>What a form may lead to when its answer redirects there.</summary>
     public static string SourceOf(string redirectUri) => new Uri(redirectUri) is { Scheme: "http" or "https" } web ? web.GetLeftPart(UriPartial.Authority) : $"{new Uri(redirectUri).Scheme}:";
+}
+
+public static class PageRoutes
+{
+    /// <summary>A form that cannot be read is answered by a page that says why.</summary>
+    public static TBuilder RefuseByPage<TBuilder>(this TBuilder builder) where TBuilder : IEndpointConventionBuilder => builder.AddEndpointFilter(async (context, next) =>
+    {
+        var http = context.HttpContext;
+        try { return await next(context); }
+        catch (RefusedException e) { return await http.RequestServices.GetRequiredService<Page>().ShowErrorAsync(http, e.Message); }
+    });
 }

@@ -26,14 +26,12 @@ public static class PasskeysOnPage
         catch (RefusedException e) { return Problems.Of(400, "invalid-form", e.Message); }
         if (await sessions.FindAsync(http, ct) is not { } who) return Problems.Of(401, "authentication-required", "You are signed out. Load the page again.");
         if (!sessions.IsOurs(http, form)) return Problems.Of(403, "form-too-old", "The form was too old. Load the page again.");
-        return (await AddPasskey.AskForAsync(who.UserId, who.LoginId, form["password"] ?? "", database, password, ceremony, http, ct)).Result;
+        return (await AddPasskey.AskForAsync(who.UserId, who.LoginId, form["password"], database, password, ceremony, http, ct)).Result;
     }
 
     private static async Task<IResult> HandleAsync(HttpContext http, Database database, BrowserSession sessions, PasskeyCeremony ceremony, Page page, CancellationToken ct)
     {
-        Form form;
-        try { form = await Form.OfAsync(http.Request, ct); }
-        catch (RefusedException e) { return await page.ShowErrorAsync(http, e.Message); }
+        var form = await Form.OfAsync(http.Request, ct);
         if (await sessions.FindAsync(http, ct) is not { } who) return SignInOnPage.First(Path, null);
         if (!sessions.IsOurs(http, form)) return await ShowAsync(http, who, database, sessions, page, ct, "The form was too old. Try once more.", 403);
         var passkeyId = Guid.TryParse(form["passkey_id"], out var id) ? id : Guid.Empty;
@@ -55,6 +53,6 @@ public static class PasskeysOnPage
         await using var db = await database.BeginAsync(who.UserId, ct);
         var passkeys = await db.QueryAsync<Passkey>($"select {Passkey.Columns} from passkeys order by created_at desc, passkey_id");
         return await page.ShowAsync<PasskeysPage>(http,
-            new() { ["FormToken"] = sessions.FormTokenFor(http), ["Email"] = who.Email, ["Passkeys"] = passkeys, ["IsProved"] = await db.HasRecentProofAsync(who.LoginId), ["Problem"] = problem }, status, usesPasskeys: true);
+            new() { ["FormToken"] = sessions.FormTokenFor(http), ["Email"] = who.Email, ["Passkeys"] = passkeys, ["IsProved"] = await db.HasRecentProofAsync(who.LoginId), ["AsksForPassword"] = await db.ScalarAsync<bool>("select is_chosen from passwords"), ["Problem"] = problem }, status, usesPasskeys: true);
     }
 }

@@ -41,9 +41,7 @@ public static class SignInOnPage
     private static async Task<IResult> HandleAsync(
         HttpContext http, Credentials credentials, PasskeyCeremony ceremony, Database database, BrowserSession sessions, Page page, TimeProvider clock, CancellationToken ct)
     {
-        Form form;
-        try { form = await Form.OfAsync(http.Request, ct); }
-        catch (RefusedException e) { return await page.ShowErrorAsync(http, e.Message); }
+        var form = await Form.OfAsync(http.Request, ct);
         if (form["return"] is not { } next || !IsOurs(next)) return await page.ShowErrorAsync(http, "Go back to the application and start again from there.");
         var email = form["email"] ?? "";
         if (!sessions.IsOurs(http, form)) return await ShowAsync(http, database, sessions, page, next, email, ct, "The form was too old. Try once more.", 403);
