@@ -25,6 +25,7 @@ run_tests() {
   export OPENREADINGS_TEST_POSTGRES OPENREADINGS_TEST_RABBITMQ
   OPENREADINGS_TEST_POSTGRES=$(<"$temporary/postgres/connection")
   OPENREADINGS_TEST_RABBITMQ=$(<"$temporary/broker/uri")
+  export DOTNET_TieredPGO=0                          # looking for what is hot costs more than it gains in a process of a few minutes
   [[ ! -d ../shared ]] || export OPENREADINGS_SHARED=${OPENREADINGS_SHARED:-$PWD/../shared}
 
   for project in "${projects[@]}"; do

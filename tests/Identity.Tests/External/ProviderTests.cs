@@ -45,6 +45,10 @@ public sealed class ProviderTests(ExternalService service) : IClassFixture<Exter
         Assert.Contains(there.Email, second.Html, StringComparison.Ordinal);
         Assert.Contains("used last on", second.Html, StringComparison.Ordinal);
         Assert.Equal(["signed-out"], await service.SqlAsync<string>("select ended_because from logins where user_id = @AccountId and client_id = 'browser'", new { bob.AccountId }));
+        // Who never chose a password is asked for none, and adds a passkey.
+        await second.GetAsync("/identity/passkeys");
+        Assert.Contains("add-passkey", second.Html, StringComparison.Ordinal);
+        Assert.DoesNotContain("type=\"password\"", second.Html, StringComparison.Ordinal);
         Assert.Equal(["provider-connected", "signed-in", "application-allowed", "signed-in"], await service.SqlAsync<string>("select action from audit where user_id = @ada order by entry_id", new { ada }));
     }
 
