@@ -258,6 +258,7 @@ CREATE TABLE public.passwords (
     hash text NOT NULL,
     changed_at timestamp with time zone DEFAULT now() NOT NULL,
     is_chosen boolean DEFAULT true NOT NULL,
+    taken_back_at timestamp with time zone,
     CONSTRAINT passwords_hash_check CHECK ((hash ~~ '$argon2id$%'::text))
 );
 

@@ -236,11 +236,15 @@ begin
 end
 $$;
 
-CREATE PROCEDURE public.forget_old_access()
+CREATE FUNCTION public.forget_old_access(most integer) RETURNS integer
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
-    delete from public.access_log where hour < now() - interval '2 years';
+    with old as (
+        delete from public.access_log
+        where ctid = any (array(select ctid from public.access_log where hour < now() - interval '2 years' limit most))
+        returning 1)
+    select count(*)::int from old
 $$;
 
 CREATE FUNCTION public.give_owner_access() RETURNS trigger
@@ -475,7 +479,7 @@ begin
     end if;
     if p_verb = 'write' then
         -- Ids begin with their time. Two first writes at the same moment are two lines, and both are true.
-        update public.access_log l set count = l.count + p_count, at = now()
+        update public.access_log l set count = least(l.count::bigint + p_count, 2147483647), at = now()
         where l.user_id = p_owner and l.entry_id = (
             select w.entry_id from public.access_log w
             where w.user_id = p_owner and w.hour = this_hour and w.verb = 'write' and w.actor_id = public.app_user_id()
@@ -1430,8 +1434,8 @@ GRANT ALL ON FUNCTION public.end_grant(p_grant uuid, p_hash bytea) TO readings_a
 REVOKE ALL ON FUNCTION public.forget_grants() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.forget_grants() TO readings_app;
 
-REVOKE ALL ON PROCEDURE public.forget_old_access() FROM PUBLIC;
-GRANT ALL ON PROCEDURE public.forget_old_access() TO readings_app;
+REVOKE ALL ON FUNCTION public.forget_old_access(most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.forget_old_access(most integer) TO readings_app;
 
 REVOKE ALL ON FUNCTION public.give_owner_access() FROM PUBLIC;
 

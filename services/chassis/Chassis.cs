@@ -18,7 +18,7 @@ public static class ServiceChassis
 {
     private const long LargestBody = 1 << 20;
     // Only their warnings are written down: what a request did is in its trace.
-    private static readonly string[] Quiet = ["Microsoft.AspNetCore", "System.Net.Http", "Polly", "Npgsql"];
+    private static readonly string[] Quiet = ["Microsoft.AspNetCore", "System.Net.Http", "Polly", "Npgsql", "MassTransit"];
 
     /// <summary>Adds database, events, tokens, limits, health, telemetry and documentation for one service.</summary>
     public static WebApplicationBuilder AddChassis(this WebApplicationBuilder builder, string service, params Subscription[] subscriptions)
@@ -29,7 +29,7 @@ public static class ServiceChassis
         config.AddKeyPerFile(Path.GetFullPath(config["SECRETS_DIRECTORY"] ?? "/run/secrets"), optional: true);
         string Required(string key) => config[key] is { Length: > 0 } value ? value : throw new StartRefusedException($"The setting {key} is missing.");
 
-        // The last of all sources, so that a setting (Logging:LogLevel:…) comes before them.
+        // Below all other sources: a setting (Logging:LogLevel:…) wins.
         config.Sources.Insert(0, new MemoryConfigurationSource
         {
             InitialData = Quiet.Select(category => KeyValuePair.Create($"Logging:LogLevel:{category}", (string?)nameof(LogLevel.Warning))),

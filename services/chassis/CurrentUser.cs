@@ -111,7 +111,7 @@ public static class Scopes
         builder.AddEndpointFilter(async (context, next) => CurrentUser.Of(context.HttpContext) is { IsSignedIn: true } or { IsProgram: true } ? await next(context) : LoginRequired());
 
     public static ProblemHttpResult LoginRequired() =>
-        Problems.Of(403, "login-required", "This is for a person who has signed in here, and not for a key or an application.");
+        Problems.Of(403, "login-required", "This is for a person who has signed in here, and not for a key or an application that acts for them.");
 
     /// <summary>Only for a person who has the role.</summary>
     public static TBuilder RequireRole<TBuilder>(this TBuilder builder, string role) where TBuilder : IEndpointConventionBuilder =>

@@ -12,7 +12,8 @@ namespace OpenReadings.Chassis;
 /// <param name="log">Where a round says what it did, and that it failed.</param>
 /// <param name="failure">What did not happen where a round fails, as the log says it: "The inbox was not pruned".</param>
 /// <param name="atStart">Whether the first round comes at once, or when its time is over.</param>
-public abstract class PeriodicService(TimeSpan every, TimeProvider clock, ILogger log, string failure, bool atStart = false) : BackgroundService
+/// <param name="severity">Of a round that fails.</param>
+public abstract class PeriodicService(TimeSpan every, TimeProvider clock, ILogger log, string failure, bool atStart = false, LogLevel severity = LogLevel.Warning) : BackgroundService
 {
     protected ILogger Log { get; } = log;
     protected TimeProvider Clock { get; } = clock;
@@ -27,9 +28,10 @@ public abstract class PeriodicService(TimeSpan every, TimeProvider clock, ILogge
         do
         {
             try { if (isDue) await RunOnceAsync(stoppingToken); }
-            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
+            catch (Exception) when (stoppingToken.IsCancellationRequested) { return; }
+            catch (Exception e)
             {
-                Log.LogWarning("{Failure}, the next round tries again: {Reason}", failure, e.Message);
+                Log.Log(severity, "{Failure}, the next round tries again: {Reason}", failure, e.Message);
             }
             isDue = true;
         }

@@ -4,7 +4,7 @@ namespace OpenReadings.Readings;
 
 /// <summary>Sees to it, at start and every day, that readings have a partition to go to: four months ahead.</summary>
 internal sealed class MakePartitions(Database database, TimeProvider clock, ILogger<MakePartitions> log)
-    : PeriodicService(TimeSpan.FromDays(1), clock, log, "No partitions were made", atStart: true)
+    : PeriodicService(TimeSpan.FromDays(1), clock, log, "No partitions were made", atStart: true, LogLevel.Error)
 {
     private const int MonthsAhead = 4;
 

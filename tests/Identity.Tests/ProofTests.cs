@@ -1,5 +1,7 @@
 using System.Net.Http.Json;
 using System.Text.Json;
+using Dapper;
+using Npgsql;
 using OpenReadings.Identity.Tests.Factors;
 using OpenReadings.Identity.Tests.OAuth;
 using static System.Net.HttpStatusCode;
@@ -165,6 +167,19 @@ public sealed class ProofTests(IdentityService service)
         await AgeAsync(ada);
         foreach (var attempt in new[] { () => ChooseAsync(), () => ChooseAsync(ada.Password), LeaveAsync, () => ada.Http.PostAsJsonAsync("/identity/v1/me/passkeys/options", new { }, Ct) })
             await attempt().RefusedAsync(Forbidden, Refusal);
+        // Nor does one that is too old by the time that the change is made.
+        await service.SqlAsync("update logins set proved_at = now() where user_id = @AccountId", new { ada.AccountId });
+        await using (var elsewhere = new NpgsqlConnection(service.Database.Superuser))
+        {
+            await elsewhere.OpenAsync(Ct);
+            await using var held = await elsewhere.BeginTransactionAsync(Ct);
+            await elsewhere.ExecuteAsync("select from accounts where user_id = @AccountId for update", new { ada.AccountId }, held);
+            var waiting = ChooseAsync();
+            while ((await service.SqlAsync<int>("select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")).Count == 0) await Task.Delay(20, Ct);
+            await AgeAsync(ada);
+            await held.RollbackAsync(Ct);
+            await waiting.RefusedAsync(Forbidden, Refusal);
+        }
         // As a provider's word would make it.
         await service.SqlAsync("update logins set proved_at = now(), proved_methods = 'fed' where user_id = @AccountId", new { ada.AccountId });
         using (var asked = await ada.Http.PostAsJsonAsync("/identity/v1/me/passkeys/options", new { }, Ct)) Assert.Equal(OK, asked.StatusCode);
@@ -176,8 +191,23 @@ public sealed class ProofTests(IdentityService service)
         Assert.Equal("/current_password", Assert.Single((await ChooseAsync().RefusedAsync(BadRequest, "validation-failed")).Errors!).Pointer);
         using (var proved = await ProveAsync(ada)) Assert.Equal(OK, proved.StatusCode);
 
-        await service.SqlAsync("update passwords set is_chosen = false where user_id = @AccountId", new { ada.AccountId });
+        // One that was taken back is not one that was never chosen: it is chosen anew by mail.
+        await service.SqlAsync("update passwords set is_chosen = false, taken_back_at = now() where user_id = @AccountId", new { ada.AccountId });
+        await LeaveAsync().RefusedAsync(BadRequest, "validation-failed");
+        await ProveAsync(ada, password: "Not-for-any-log-9").RefusedAsync(Forbidden, "wrong-password");
+        await service.SqlAsync("update passwords set taken_back_at = null where user_id = @AccountId", new { ada.AccountId });
         using (var left = await LeaveAsync()) Assert.Equal(NoContent, left.StatusCode);
+    }
+
+    [Fact]
+    public async Task An_authenticator_that_is_turned_on_without_a_password_renews_no_proof()
+    {
+        var mine = new AuthenticatorOf(service, await Person.SignedInAsync(service));
+        await service.SqlAsync("update passwords set is_chosen = false where user_id = @AccountId", new { mine.Person.AccountId });
+        await mine.MakeAsync();
+        using (var confirmed = await mine.Person.Http.PostAsJsonAsync("/identity/v1/me/totp/confirm", new { code = await mine.NextAsync() }, Ct)) Assert.Equal(OK, confirmed.StatusCode);
+        await MakeKeyAsync(mine.Person).RefusedAsync(Forbidden, Refusal);
+        Assert.Equal([true], await service.SqlAsync<bool>("select proved_at is null from logins where user_id = @AccountId", new { mine.Person.AccountId }));
     }
 
     [Fact]

@@ -1,5 +1,5 @@
 -- What is lost: nothing; old lines are kept, and each write is a line of its own again.
-drop procedure forget_old_access();
+drop function forget_old_access(int);
 create or replace function note_access(p_entry uuid, p_owner uuid, p_source uuid, p_verb text, p_count int) returns void
 language sql security definer set search_path = pg_catalog, public, pg_temp as $$
     insert into public.access_log as l (user_id, entry_id, actor_id, client_id, source_id, verb, count)

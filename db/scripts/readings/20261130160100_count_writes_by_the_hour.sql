@@ -15,7 +15,7 @@ begin
     end if;
     if p_verb = 'write' then
         -- Ids begin with their time. Two first writes at the same moment are two lines, and both are true.
-        update public.access_log l set count = l.count + p_count, at = now()
+        update public.access_log l set count = least(l.count::bigint + p_count, 2147483647), at = now()
         where l.user_id = p_owner and l.entry_id = (
             select w.entry_id from public.access_log w
             where w.user_id = p_owner and w.hour = this_hour and w.verb = 'write' and w.actor_id = public.app_user_id()
@@ -30,16 +30,20 @@ begin
 end
 $$;
 
--- As long as the audit of the account itself.
-create procedure forget_old_access()
+-- As long as the audit of the account itself. Says how many lines it was.
+create function forget_old_access(most int) returns int
     language sql security definer set search_path = pg_catalog, public, pg_temp
 as $$
-    delete from public.access_log where hour < now() - interval '2 years';
+    with old as (
+        delete from public.access_log
+        where ctid = any (array(select ctid from public.access_log where hour < now() - interval '2 years' limit most))
+        returning 1)
+    select count(*)::int from old
 $$;
 
 do $$
 begin
-    revoke execute on procedure forget_old_access from public;
-    execute format('grant execute on procedure forget_old_access to %I', service_role('app'));
+    revoke execute on function forget_old_access from public;
+    execute format('grant execute on function forget_old_access to %I', service_role('app'));
 end
 $$;

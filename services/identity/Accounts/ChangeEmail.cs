@@ -96,7 +96,7 @@ public static class ChangeEmail
         const string Later = "created_at >= (select created_at from mail_tokens where token_hash = @hash)";
         await db.ExecuteAsync($"delete from mail_outbox where kind in (@Changed, @FactorAdded) and {Later}", new { Letters.Changed, Letters.FactorAdded, hash });
         await db.ExecuteAsync($"update mail_tokens set used_at = now() where purpose = 'undo' and used_at is null and {Later}", new { hash });
-        await db.ExecuteAsync("update passwords set hash = @nobodys, is_chosen = false, changed_at = now()", new { nobodys });
+        await db.ExecuteAsync("update passwords set hash = @nobodys, is_chosen = false, taken_back_at = now(), changed_at = now()", new { nobodys });
         var ended = await ShutOut.EverybodyAsync(db, "revoked");
         await ShutOut.AddedSinceAsync(db, found.UserId, await db.ScalarAsync<DateTimeOffset>("select created_at from mail_tokens where token_hash = @hash", new { hash }), clock.GetUtcNow());
         await db.NoteAsync(http, Entry.EmailChangeUndone, null, new { ended = ended.Logins, apiKeys = ended.ApiKeys, ended.Consents });

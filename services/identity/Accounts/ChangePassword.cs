@@ -4,6 +4,7 @@ using OpenReadings.Chassis;
 using OpenReadings.Identity.ApiKeys;
 using OpenReadings.Identity.Audit;
 using OpenReadings.Identity.Factors;
+using OpenReadings.Identity.Logins;
 using OpenReadings.Identity.Mail;
 using OpenReadings.Identity.Passwords;
 
@@ -39,7 +40,7 @@ public static class ChangePassword
         var hash = await passwords.HashAsync(change.NewPassword!, ct);
         await using var db = await database.BeginAsync(user, ct);
         // Before the password, as whoever brings an address back: two that lock in another order would wait for each other.
-        await db.ExecuteAsync("select from accounts for no key update");
+        if (await db.RefuseWithoutPasswordOrProofAsync(user, http) is { } old) return old;
         var changed = await db.ExecuteAsync(
             "update passwords set hash = @hash, is_chosen = true, changed_at = now() where hash = @was", new { hash, was });
         if (changed == 0) return Account.WrongPassword();        // it was changed meanwhile

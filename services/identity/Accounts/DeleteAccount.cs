@@ -5,6 +5,7 @@ using OpenReadings.Chassis;
 using OpenReadings.Events;
 using OpenReadings.Identity.External;
 using OpenReadings.Identity.Factors;
+using OpenReadings.Identity.Logins;
 using OpenReadings.Identity.Passwords;
 
 namespace OpenReadings.Identity.Accounts;
@@ -29,6 +30,7 @@ public static class DeleteAccount
         await using var db = await database.BeginAsync(user, ct);
         // A key or application that is just being made is waited for here, and is forgotten too.
         await db.ExecuteAsync("select from accounts for update");
+        if (await db.RefuseWithoutPasswordOrProofAsync(user, http) is { } old) return old;
         var actors = await db.QueryAsync<Guid>("select client_id from applications union select own_id from api_keys where own_id is not null");
         var tokens = await ProviderTokens.ReadAsync(db);
         var erasureId = Guid.NewGuid();                      // wholly random: it is all that shows the receipt

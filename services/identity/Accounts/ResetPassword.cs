@@ -41,7 +41,7 @@ public static class ResetPassword
         if (await MailToken.UseAsync(db, token!) is not { } email) return (null, MailToken.Refused());
         // Sent to an address that the account no longer has: whoever reads there may not come in.
         if (await db.ScalarAsync<bool?>("select email_verified_at is not null from accounts where email = @email for no key update", new { email }) is not { } wasVerified) return (null, MailToken.Refused());
-        await db.ExecuteAsync("update passwords set hash = @hash, is_chosen = true, changed_at = now()", new { hash });
+        await db.ExecuteAsync("update passwords set hash = @hash, is_chosen = true, taken_back_at = null, changed_at = now()", new { hash });
         await MailToken.TakeBackAsync(db, "reset", "change");
         var ended = await ShutOut.EverybodyAsync(db, "password-changed");
         if (!wasVerified)

@@ -60,6 +60,7 @@ public static class ManageTotp
     {
         if (await password.RefuseAsync(user, proof.Password, http, ct) is { } refused) return refused;
         await using var db = await database.BeginAsync(user, ct);
+        if (await db.RefuseWithoutPasswordOrProofAsync(user, http) is { } old) return old;
         if (await Authenticator.FindAsync(db) is not { } authenticator) return Problems.Of(404, "totp-not-found", "You have no authenticator. Make a secret first.");
         if (authenticator.IsConfirmed) return Problems.Of(409, "totp-exists", "Your authenticator is confirmed already.");
         var (used, refusal) = await second.UseAsync(db, authenticator, user.Id, proof.Code, CodeTries.InLogin, 403, http, Entry.LoginOf(user));
@@ -73,8 +74,8 @@ public static class ManageTotp
         if (await db.ExecuteAsync("update totp set confirmed_at = clock_timestamp() where confirmed_at is null and secret = @Secret", new { authenticator.Secret }) == 0)
             return Problems.Of(409, "totp-exists", "Your authenticator was changed meanwhile.");
         var codes = await RecoveryCodes.MakeAsync(db);
-        // Password and code were given just now: what this login adds next is not asked for them again.
-        await db.RenewProofAsync(Entry.LoginOf(user), "pwd otp");
+        // Password and code were given just now: what this login adds next is not asked for them again. A proof of before renews none.
+        if (await db.ScalarAsync<bool>("select is_chosen from passwords")) await db.RenewProofAsync(Entry.LoginOf(user), "pwd otp");
         await db.NoteAsync(http, FactorEntry.TotpAdded, Entry.LoginOf(user));
         await db.CommitAsync();
         http.Response.Headers.CacheControl = "no-store";
@@ -86,6 +87,7 @@ public static class ManageTotp
     {
         if (await password.RefuseAsync(user, proof.Password, http, ct) is { } refused) return refused;
         await using var db = await database.BeginAsync(user, ct);
+        if (await db.RefuseWithoutPasswordOrProofAsync(user, http) is { } old) return old;
         if (await Authenticator.FindAsync(db) is not { IsConfirmed: true } authenticator) return Problems.Of(404, "totp-not-found", "You have no authenticator.");
         var (used, refusal) = await second.UseAsync(db, authenticator, user.Id, proof.Code, CodeTries.InLogin, 403, http, Entry.LoginOf(user));
         if (used is not null)

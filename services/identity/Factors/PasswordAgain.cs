@@ -14,7 +14,7 @@ namespace OpenReadings.Identity.Factors;
 /// </summary>
 public sealed class PasswordAgain(Database database, PasswordHasher passwords, SignInBudget budget)
 {
-    private sealed record Known(string Hash, bool IsChosen, bool IsFamiliar);
+    private sealed record Known(string Hash, bool NeedsProof, bool IsFamiliar);
 
     /// <summary>Null where it is right.</summary>
     public async Task<ProblemHttpResult?> RefuseAsync(CurrentUser user, string? password, HttpContext http, CancellationToken ct) =>
@@ -34,13 +34,13 @@ public sealed class PasswordAgain(Database database, PasswordHasher passwords, S
         {
             known = await db.FindAsync<Known>(
                 """
-                select hash, is_chosen, exists (select from familiar_addresses where address = @place::cidr and last_used_at > now() - interval '90 days') as is_familiar
+                select hash, not is_chosen and taken_back_at is null as needs_proof, exists (select from familiar_addresses where address = @place::cidr and last_used_at > now() - interval '90 days') as is_familiar
                 from passwords
                 """, new { place = place.ToString() });
-            if (known is { IsChosen: false }) return await db.HasRecentProofAsync(loginId) ? (known.Hash, null) : (null, RecentProof.Refused(http));
+            if (known is { NeedsProof: true }) return await db.HasRecentProofAsync(loginId) ? (known.Hash, null) : (null, RecentProof.Refused(http));
         }
         if (known is null) return (null, Account.Gone());
-        if (string.IsNullOrEmpty(password)) return (null, Problems.Of(400, "validation-failed", "Some fields are not valid.", new ProblemItem(field, "invalid-value", "The password is missing.")));
+        if (string.IsNullOrEmpty(password)) return (null, Problems.Of(400, "validation-failed", "The password is missing.", new ProblemItem(field, "invalid-value", "The password is missing.")));
         if (budget.Take(account, place, known.IsFamiliar) is { } wait) return (null, SignInBudget.Refuse(http, wait));
         if (!await passwords.IsRightAsync(known.Hash, password, ct)) return (null, Account.WrongPassword());
         budget.Forgive(account, place, known.IsFamiliar);

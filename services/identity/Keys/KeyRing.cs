@@ -8,7 +8,7 @@ namespace OpenReadings.Identity.Keys;
 /// beginning, the one that signs after it; keys that signed before stay until their last token has expired.
 /// </summary>
 public sealed class KeyRing(Database database, KeySealer sealer, TimeProvider clock, ILogger<KeyRing> log)
-    : PeriodicService(Again, clock, log, "The signing keys were not read again and the known ones stay")
+    : PeriodicService(Again, clock, log, "The signing keys were not read again")
 {
     private static readonly TimeSpan Signs = TimeSpan.FromDays(30), Again = TimeSpan.FromMinutes(1);
     // Longer than any access token lives, with every clock and cache in between.

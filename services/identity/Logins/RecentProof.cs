@@ -29,6 +29,13 @@ public static class RecentProof
     public static async Task<ProblemHttpResult?> RefuseWithoutRecentProofAsync(this UserTransaction db, Guid? loginId, HttpContext http) =>
         await db.HoldRecentProofAsync(loginId) ? null : Refused(http);
 
+    /// <summary>Null where the person has a password, which was asked for; else there has to be a proof, which stays until the transaction ends.</summary>
+    public static async Task<ProblemHttpResult?> RefuseWithoutPasswordOrProofAsync(this UserTransaction db, CurrentUser user, HttpContext http)
+    {
+        await db.ExecuteAsync("select from accounts for no key update");
+        return await db.ScalarAsync<bool>("select is_chosen from passwords") ? null : await db.RefuseWithoutRecentProofAsync(user, http);
+    }
+
     /// <summary>Whether there is one, which stays until the transaction ends.</summary>
     public static async Task<bool> HoldRecentProofAsync(this UserTransaction db, Guid? loginId)
     {
@@ -55,6 +62,6 @@ public static class RecentProof
         http.Response.Headers.WWWAuthenticate = string.Create(CultureInfo.InvariantCulture,
             $"Bearer error=\"insufficient_user_authentication\", error_description=\"A more recent proof is required\", max_age=\"{GoodForSeconds}\"");
         return Problems.Of(403, "insufficient-user-authentication",
-            "This outlives your login, so prove first that it is you: POST /identity/v1/logins/current/proof with your password and, where you have an authenticator, its code; or with a passkey; or sign in again. It is good for 15 minutes.");
+            "Prove first that it is you: POST /identity/v1/logins/current/proof with your password and, where you have an authenticator, its code; or with a passkey; or sign in again. It is good for 15 minutes.");
     }
 }

@@ -38,7 +38,7 @@ offer('sign-in-with-passkey', async () => {
 })
 
 offer('add-passkey', async form => {
-  if (!form.reportValidity()) throw new Error('A passkey needs a name, and your password.')
+  if (!form.reportValidity()) throw new Error('Fill in the form first.')
   const options = await ask('/identity/passkeys/options', { form_token: form.elements.form_token.value, password: form.elements.password?.value ?? '' })
   return (await navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options) })).toJSON()
 })

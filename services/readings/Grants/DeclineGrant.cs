@@ -13,5 +13,6 @@ public static class DeclineGrant
         .WithExample("""{"code": "orgi_Xc0VQ2n7sCq1b3oZ9yQdG5m0mJmZk3R1pV7uT8wE4aI"}""");
 
     private static async Task<IResult> HandleAsync(Guid grantId, Request? request, CurrentUser user, Database database, CancellationToken ct) =>
-        await EndGrant.EndAsync(grantId, InvitationCode.Hash(request?.Code), user, database, ct) ? TypedResults.NoContent() : Grants.NotFound(grantId);
+        user.IsProgram && request?.Code is not null ? Scopes.LoginRequired()
+        : await EndGrant.EndAsync(grantId, InvitationCode.Hash(request?.Code), user, database, ct) ? TypedResults.NoContent() : Grants.NotFound(grantId);
 }

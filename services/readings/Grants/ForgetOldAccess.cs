@@ -6,10 +6,17 @@ namespace OpenReadings.Readings;
 internal sealed class ForgetOldAccess(Database database, TimeProvider clock, ILogger<ForgetOldAccess> log)
     : PeriodicService(TimeSpan.FromDays(1), clock, log, "The log of who looked was not shortened", atStart: true)
 {
+    private const int AtOnce = 10_000;
+
     public override async Task RunOnceAsync(CancellationToken ct)
     {
-        await using var db = await database.BeginUnownedAsync(ct);
-        await db.ExecuteAsync("call forget_old_access()");
-        await db.CommitAsync();
+        int forgotten;
+        do
+        {
+            await using var db = await database.BeginUnownedAsync(ct);
+            forgotten = await db.ScalarAsync<int>("select forget_old_access(@AtOnce)", new { AtOnce });
+            await db.CommitAsync();
+        }
+        while (forgotten == AtOnce);
     }
 }

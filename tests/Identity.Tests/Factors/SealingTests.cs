@@ -42,17 +42,22 @@ public sealed class SealingTests(SealingTests.OwnService service) : IClassFixtur
         var (before, after) = (With(IdentityService.KeyEncryptionKey), With(Next, IdentityService.KeyEncryptionKey));
         SealAnew Round(Sealer sealer) => new(database, sealer, new KeySealer(sealer), TokensWith(sealer), TimeProvider.System, log);
         ProviderTokens TokensWith(Sealer sealer) => ActivatorUtilities.CreateInstance<ProviderTokens>(service.Services, sealer);
-        var (tokens, _) = TokensWith(before).Seal(new("work", "https://sso.example", "1", null, false, null, null, default, "", false, "{}"), mine.Person.AccountId);
-        await service.SqlAsync("insert into external_identities (user_id, issuer, subject, provider, tokens, sealed_with) values (@AccountId, 'https://sso.example', '1', 'work', @tokens, @Name)",
-            new { mine.Person.AccountId, tokens, before.Name });
+        async Task ConnectAsync(Person person, string subject)
+        {
+            var (tokens, _) = TokensWith(before).Seal(new("work", "https://sso.example", subject, null, false, null, null, default, "", false, "{}"), person.AccountId);
+            await service.SqlAsync("insert into external_identities (user_id, issuer, subject, provider, tokens, sealed_with) values (@AccountId, 'https://sso.example', @subject, 'work', @tokens, @Name)",
+                new { person.AccountId, subject, tokens, before.Name });
+        }
+        await ConnectAsync(mine.Person, "1");
         Assert.Equal(0, await Round(before).RunOnceAsync(Ct));
 
-        // One that cannot be opened holds up nobody else.
+        // One that cannot be opened holds up nobody else, and nothing else of the same person.
         var broken = await AuthenticatorOf.AddedAsync(service);
+        await ConnectAsync(broken.Person, "2");
         await service.SqlAsync("update totp set secret = @box where user_id = @AccountId", new { box = new byte[48], broken.Person.AccountId });
         // Two replicas at once, and again.
         var done = await Task.WhenAll(Round(after).RunOnceAsync(Ct), Round(after).RunOnceAsync(Ct));
-        Assert.Equal(kids.Count + 2, done.Sum());
+        Assert.Equal(kids.Count + 3, done.Sum());
         Assert.Equal(0, await Round(after).RunOnceAsync(Ct));
         await service.SqlAsync("delete from totp where user_id = @AccountId", new { broken.Person.AccountId });
         Assert.Equal([after.Name], await service.SqlAsync<string>("select sealed_with from signing_keys union select sealed_with from totp union select sealed_with from external_identities"));
@@ -69,7 +74,7 @@ public sealed class SealingTests(SealingTests.OwnService service) : IClassFixtur
 
         // And back, as the service of this test knows no other: an unknown key is said to be one.
         Assert.Throws<StartRefusedException>(() => new KeySealer(before).Open(ring.Published[0]));
-        Assert.Equal(kids.Count + 2, await Round(With(IdentityService.KeyEncryptionKey, Next)).RunOnceAsync(Ct));
+        Assert.Equal(kids.Count + 3, await Round(With(IdentityService.KeyEncryptionKey, Next)).RunOnceAsync(Ct));
         using var signedIn = await mine.SignInAsync(await mine.NextAsync());
         Assert.Equal(OK, signedIn.StatusCode);
         Assert.Equal(OK, (await service.WithToken((await signedIn.TokensAsync()).AccessToken).GetAsync("/identity/v1/me", Ct)).StatusCode);

@@ -22,6 +22,7 @@ public sealed class TakeoverTests(MailingService service) : IClassFixture<Mailin
         await ChangeAsync(ada, second);
         var (hers, his) = (await service.Mail.WaitForAsync(ada.Email, Changed), await service.Mail.WaitForAsync(first, Changed));
         Assert.Equal(NoContent, (await UndoAsync(his)).StatusCode);
+        Assert.Contains((false, true), await service.SqlAsync<(bool, bool)>("select is_chosen, taken_back_at is not null from passwords"));
         Assert.Equal(NoContent, (await UndoAsync(hers)).StatusCode);
         await ChooseAsync(ada);
         Assert.Equal(ada.Email, await EmailAsync(ada));

@@ -231,8 +231,10 @@ public sealed class EscalationTests(ReadingsService service)
             using var response = await key.PostAsync("/readings/v1/grants/accept", content, ReadingsService.Ct);
             return (response.StatusCode, await response.Content.ReadAsStringAsync(ReadingsService.Ct));
         }
-        var (_, code) = await GrantTests.OfferAsync(ada, GrantTests.Offer("source", source, "admin"));
+        var (open, code) = await GrantTests.OfferAsync(ada, GrantTests.Offer("source", source, "admin"));
         Assert.Equal(HttpStatusCode.Forbidden, (await AcceptAsync($$"""{"code": "{{code}}"}""")).Item1);
+        using (var declining = new StringContent($$"""{"code": "{{code}}"}""", System.Text.Encoding.UTF8, "application/json"))
+        using (var declined = await key.PostAsync($"/readings/v1/grants/{open}/decline", declining, ReadingsService.Ct)) Assert.Equal(HttpStatusCode.Forbidden, declined.StatusCode);
         var (_, other) = await ada.SendAsync(HttpMethod.Post, "grants", GrantTests.Offer("source", source, "admin", $$""", "grantee": "{{Guid.NewGuid()}}" """));
         Assert.Equal(HttpStatusCode.NotFound, (await AcceptAsync($$"""{"grant_id": "{{other.GetProperty("grant").GetProperty("grant_id").GetGuid()}}"}""")).Item1);
 
