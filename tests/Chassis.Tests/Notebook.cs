@@ -96,6 +96,7 @@ public sealed class Notebook : IAsyncLifetime
             notes.ReadAsync<string>(user, "select text from notes where @like::text is null or text like @like order by text", new { like = (string?)null }, ct));
         routes.MapGet("/scoped", () => "in").RequireScopes("diary");
         await app.StartAsync();
+        if (counting is not null) await TestBroker.UntilBoundAsync(broker, counting.Queue);
         return app;
     }
 

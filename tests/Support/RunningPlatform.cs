@@ -35,22 +35,7 @@ public sealed class RunningPlatform : IAsyncLifetime
         foreach (var service in Names) Services[service] = new ServiceProcess(service, () => SettingsOf(service));
         await Task.WhenAll(Services.Values.Select(service => service.StartAsync()));
         await WaitForSeriesTypesAsync();
-        await WaitForBindingsAsync();
-    }
-
-    // On a new broker a service that listens to another may come before that one's exchange, and tries again; until then events are dropped.
-    private async Task WaitForBindingsAsync()
-    {
-        string[] queues = ["identity.erased-readings", "identity.erased-sync", "readings.departures", "sync.departures"];
-        using var http = new HttpClient { BaseAddress = new Uri($"http://{Broker.Host}:{Broker.Port + 10000}") };
-        http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(Uri.UnescapeDataString(Broker.UserInfo))));
-        for (var limit = Stopwatch.StartNew(); ; await Task.Delay(100))
-        {
-            var bound = (await http.GetFromJsonAsync<JsonElement>($"/api/bindings/{Broker.AbsolutePath.Trim('/')}")).EnumerateArray()
-                .Where(binding => binding.GetProperty("source").GetString() != "").Select(binding => binding.GetProperty("destination").GetString()).ToHashSet();
-            if (queues.All(bound.Contains)) return;
-            if (limit.Elapsed.TotalSeconds > 90) throw new TimeoutException($"Bound are only {string.Join(", ", bound)}.");
-        }
+        await TestBroker.UntilBoundAsync(Broker, "identity.erased-readings", "identity.erased-sync", "readings.departures", "sync.departures");
     }
 
     // They come to readings as events, and it refuses types that it has not heard of.

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Net.Http.Headers;
+using System.Net.Http.Json;
 using System.Text;
+using System.Text.Json;
 using Npgsql;
 using OpenReadings.Migrator;
 
@@ -108,10 +110,7 @@ public static class TestBroker
     {
         var broker = TestServers.Broker;
         var vhost = $"t{Guid.NewGuid():N}"[..13];
-        // The management port is the broker's + 10000, here as in every environment.
-        using var http = new HttpClient { BaseAddress = new Uri($"http://{broker.Host}:{broker.Port + 10000}") };
-        http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue(
-            "Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(Uri.UnescapeDataString(broker.UserInfo))));
+        using var http = ManagementClient();
         using var made = await http.PutAsync($"/api/vhosts/{vhost}", null);
         made.EnsureSuccessStatusCode();
         var user = Uri.UnescapeDataString(broker.UserInfo.Split(':')[0]);
@@ -119,5 +118,29 @@ public static class TestBroker
             new StringContent("""{"configure":".*","write":".*","read":".*"}""", Encoding.UTF8, "application/json"));
         allowed.EnsureSuccessStatusCode();
         return new UriBuilder(broker) { Path = vhost }.Uri;
+    }
+
+    /// <summary>
+    /// Waits until queues of a virtual host are bound. On a new broker a service that listens may come before the exchange is there, and tries
+    /// again; until then events are dropped.
+    /// </summary>
+    public static async Task UntilBoundAsync(Uri broker, params string[] queues)
+    {
+        using var http = ManagementClient();
+        for (var limit = Stopwatch.StartNew(); ; await Task.Delay(100))
+        {
+            var bound = (await http.GetFromJsonAsync<JsonElement>($"/api/bindings/{broker.AbsolutePath.Trim('/')}")).EnumerateArray()
+                .Where(binding => binding.GetProperty("source").GetString() != "").Select(binding => binding.GetProperty("destination").GetString()).ToHashSet();
+            if (queues.All(bound.Contains)) return;
+            if (limit.Elapsed.TotalSeconds > 90) throw new TimeoutException($"Bound are only {string.Join(", ", bound)}.");
+        }
+    }
+
+    private static HttpClient ManagementClient()
+    {
+        var http = new HttpClient { BaseAddress = new UriBuilder(Management) { UserName = "", Password = "" }.Uri };
+        http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue(
+            "Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(Uri.UnescapeDataString(TestServers.Broker.UserInfo))));
+        return http;
     }
 }
