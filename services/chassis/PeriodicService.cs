@@ -31,7 +31,7 @@ public abstract class PeriodicService(TimeSpan every, TimeProvider clock, ILogge
             catch (Exception) when (stoppingToken.IsCancellationRequested) { return; }
             catch (Exception e)
             {
-                Log.Log(severity, "{Failure}, the next round tries again: {Reason}", failure, e.Message);
+                Log.Log(severity, "{Failure}, and it is tried again in {Every}: {Reason}", failure, every, e.Message);
             }
             isDue = true;
         }

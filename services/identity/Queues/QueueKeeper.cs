@@ -18,10 +18,10 @@ public sealed class QueueKeeper(QueuePlace place, BrokerManagement broker, Datab
     public override async Task RunOnceAsync(CancellationToken ct)
     {
         if (place.Management is null) return;
-        while (await SettleAsync(ct) == AtOnce) { }
+        while (await SettleDueAsync(ct) == AtOnce) { }
     }
 
-    private async Task<int> SettleAsync(CancellationToken ct)
+    private async Task<int> SettleDueAsync(CancellationToken ct)
     {
         IReadOnlyList<Due> due;
         await using (var db = await database.BeginUnownedAsync(ct))

@@ -5,7 +5,8 @@ namespace OpenReadings.Readings;
 
 /// <summary>
 /// Who looked at what the person shares, and who wrote to it, in the last two years; the newest first. Looks and writes are counted by person,
-/// application, source and hour, and stand where the first of them was (at: the last); what was deleted and each change of a source stands for itself. What is public is looked at by anybody and not written down.
+/// application, source and hour, and stand where the first of them was (at: the last); what was deleted and each change of a source stand for
+/// themselves. What is public is looked at by anybody and not written down.
 /// </summary>
 public static class ListAccess
 {

@@ -3,8 +3,10 @@ using OpenReadings.Chassis;
 
 namespace OpenReadings.Readings;
 
-/// <summary>Who can see what: all that the person granted, was granted, and granted on, ended ones included, a page at a time.
-/// A program that acts as itself finds here what is shared with it, and by whom (<c>owner</c>).</summary>
+/// <summary>
+/// Who can see what: all that the person granted, was granted, and granted on, ended ones included, a page at a time. A program that acts as
+/// itself finds here what is shared with it, and by whom (<c>owner</c>).
+/// </summary>
 public static class ListGrants
 {
     public sealed record Response(IReadOnlyList<Grant> Grants, Guid? Next);
