@@ -11,7 +11,7 @@
 --
 --   <service>_migrator   owns database, schema and tables, passes row-level security; for the migration job only
 --   <service>_app        reads and writes rows where a script granted it; owns, creates and inherits nothing
---   <service>_guest      what the app becomes for one transaction to look at a window of time of somebody else's; no login
+--   <service>_guest      what the app becomes for one transaction to see or write a window of time of somebody else's; no login
 --   <service>_relay      takes events out of the outbox
 --   <service>_backup     reads every row of everything, for pg_dump; writes nothing
 --   <service>_readonly   for a person looking around: what scripts grant, under row-level security, so nobody's rows

@@ -132,6 +132,8 @@ begin
     from public.grants g
     where g.user_id = new.user_id and g.grantee_id = new.granted_by and g.client_id is null and g.state = 'accepted' and g.access = 3
         and g.ends_at > now() and g.ends_at >= new.ends_at
+        and coalesce(g.from_at, '-infinity') <= coalesce(new.from_at, '-infinity')
+        and coalesce(g.until_at, 'infinity') >= coalesce(new.until_at, 'infinity')
         and (g.opens = 'everything'
             or g.opens = 'source' and new.opens in ('source', 'metric') and new.source_id = g.source_id
             or g.opens = 'category' and new.opens = 'category' and new.category = g.category
@@ -273,6 +275,11 @@ CREATE FUNCTION public.granted_series(p_owner uuid, p_source uuid) RETURNS TABLE
             else exists (select from public.metrics m join public.series_types t on t.code = m.type_code
                 where m.series_id = s.series_id and m.user_id = s.user_id and m.source_id = s.source_id and t.category = g.category)
         end
+    union all
+    select p.user_id, s.source_id, s.series_id, 1::int2, true, null, null, p.expires_at
+    from public.public_looks p
+    join public.series s on s.user_id = p.owner_id and s.source_id = p.source_id
+    where p.owner_id = p_owner and p.expires_at > now() and (p_source is null or p.source_id = p_source)
 $$;
 
 CREATE FUNCTION public.grants_changed() RETURNS trigger
@@ -562,18 +569,10 @@ CREATE FUNCTION public.refresh_access(p_owner uuid, p_grantee uuid, p_source uui
 begin
     perform public.lock_grants(p_owner, alone => p_source is null);
     with wanted as materialized (
-        select w.user_id, w.series_id, w.access, max(w.expires_at) as expires_at
-        from (
-            select g.reader_id as user_id, g.series_id, g.access, g.ends_at as expires_at
-            from public.granted_series(p_owner, p_source) g
-            where g.from_at is null and g.until_at is null and (p_grantee is null or g.reader_id = p_grantee)
-            union all
-            select p.user_id, s.series_id, 1, p.expires_at
-            from public.public_looks p
-            join public.series s on s.user_id = p.owner_id and s.source_id = p.source_id
-            where p.owner_id = p_owner and p.expires_at > now()
-                and (p_grantee is null or p.user_id = p_grantee) and (p_source is null or p.source_id = p_source)) as w
-        group by w.user_id, w.series_id, w.access
+        select g.reader_id as user_id, g.series_id, g.access, max(g.ends_at) as expires_at
+        from public.granted_series(p_owner, p_source) g
+        where g.from_at is null and g.until_at is null and (p_grantee is null or g.reader_id = p_grantee)
+        group by g.reader_id, g.series_id, g.access
     ), gone as (
         delete from public.series_access a using public.series s
         where s.user_id = p_owner and a.series_id = s.series_id and a.user_id <> p_owner
@@ -614,12 +613,15 @@ begin
     on conflict (user_id, owner_id, source_id, access) do update set expires_at = excluded.expires_at
         where a.expires_at <> excluded.expires_at;
 
-    -- What is open of the same source without a window too: who looks through a window sees nothing beside it.
+    -- What is open of the same source without a window too: a guest sees nothing beside these.
     with opened as materialized (
         select g.* from public.granted_series(p_owner, p_source) g where p_grantee is null or g.reader_id = p_grantee
     ), wanted as materialized (
         select g.reader_id as user_id, g.source_id, g.series_id, coalesce(g.from_at, '-infinity') as from_at, coalesce(g.until_at, 'infinity') as until_at,
-            max(g.ends_at) as expires_at, coalesce(max(g.ends_at) filter (where g.is_whole), '-infinity') as events_until
+            max(g.ends_at) as expires_at,
+            coalesce(max(g.ends_at) filter (where g.is_whole), '-infinity') as events_until,
+            coalesce(max(g.ends_at) filter (where g.access >= 2), '-infinity') as writable_until,
+            coalesce(max(g.ends_at) filter (where g.is_whole and g.access >= 2), '-infinity') as events_writable_until
         from opened g
         where exists (select from opened w where w.reader_id = g.reader_id and w.source_id = g.source_id and (w.from_at is not null or w.until_at is not null))
         group by g.reader_id, g.source_id, g.series_id, 4, 5
@@ -629,10 +631,15 @@ begin
             and not exists (select from wanted w where w.user_id = a.user_id and w.series_id = a.series_id
                 and w.from_at = a.from_at and w.until_at = a.until_at)
     )
-    insert into public.series_windows as a (user_id, owner_id, source_id, series_id, from_at, until_at, expires_at, events_until)
-    select w.user_id, p_owner, w.source_id, w.series_id, w.from_at, w.until_at, w.expires_at, w.events_until from wanted w
-    on conflict (user_id, series_id, from_at, until_at) do update set expires_at = excluded.expires_at, events_until = excluded.events_until
-        where (a.expires_at, a.events_until) <> (excluded.expires_at, excluded.events_until);
+    insert into public.series_windows as a
+        (user_id, owner_id, source_id, series_id, from_at, until_at, expires_at, events_until, writable_until, events_writable_until)
+    select w.user_id, p_owner, w.source_id, w.series_id, w.from_at, w.until_at, w.expires_at, w.events_until, w.writable_until, w.events_writable_until
+    from wanted w
+    on conflict (user_id, series_id, from_at, until_at) do update
+        set expires_at = excluded.expires_at, events_until = excluded.events_until,
+            writable_until = excluded.writable_until, events_writable_until = excluded.events_writable_until
+        where (a.expires_at, a.events_until, a.writable_until, a.events_writable_until)
+            <> (excluded.expires_at, excluded.events_until, excluded.writable_until, excluded.events_writable_until);
 end
 $$;
 
@@ -852,7 +859,7 @@ CREATE TABLE public.grants (
     CONSTRAINT grants_open_one_kind CHECK ((((category IS NOT NULL) = (opens = 'category'::text)) AND ((source_id IS NOT NULL) = (opens = ANY (ARRAY['source'::text, 'metric'::text]))) AND ((metric IS NOT NULL) = (opens = 'metric'::text)))),
     CONSTRAINT grants_opens_check CHECK ((opens = ANY (ARRAY['everything'::text, 'category'::text, 'source'::text, 'metric'::text]))),
     CONSTRAINT grants_state_check CHECK ((state = ANY (ARRAY['offered'::text, 'accepted'::text, 'declined'::text, 'revoked'::text]))),
-    CONSTRAINT grants_window CHECK ((((from_at IS NULL) AND (until_at IS NULL)) OR ((access = 1) AND (NOT (from_at IS DISTINCT FROM date_trunc('hour'::text, from_at, 'UTC'::text))) AND (NOT (until_at IS DISTINCT FROM date_trunc('hour'::text, until_at, 'UTC'::text))) AND ((from_at < until_at) IS NOT FALSE))))
+    CONSTRAINT grants_window CHECK (((NOT (from_at IS DISTINCT FROM date_trunc('hour'::text, from_at, 'UTC'::text))) AND (NOT (until_at IS DISTINCT FROM date_trunc('hour'::text, until_at, 'UTC'::text))) AND ((from_at < until_at) IS NOT FALSE)))
 );
 
 ALTER TABLE ONLY public.grants FORCE ROW LEVEL SECURITY;
@@ -1036,7 +1043,9 @@ CREATE TABLE public.series_windows (
     from_at timestamp with time zone NOT NULL,
     until_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone NOT NULL,
-    events_until timestamp with time zone DEFAULT 'infinity'::timestamp with time zone NOT NULL
+    events_until timestamp with time zone DEFAULT 'infinity'::timestamp with time zone NOT NULL,
+    writable_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    events_writable_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL
 );
 
 ALTER TABLE ONLY public.series_windows FORCE ROW LEVEL SECURITY;
@@ -1268,6 +1277,20 @@ CREATE POLICY events_window ON public.events FOR SELECT TO readings_guest USING 
    FROM public.series_windows w
   WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.events_until > now()) AND (w.source_id = events.source_id) AND (events.started_at >= w.from_at) AND (events.ended_at <= w.until_at))))));
 
+CREATE POLICY events_window_delete ON public.events FOR DELETE TO readings_guest USING (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (EXISTS ( SELECT
+   FROM public.series_windows w
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.events_writable_until > now()) AND (w.source_id = events.source_id) AND (events.started_at >= w.from_at) AND (events.ended_at <= w.until_at))))));
+
+CREATE POLICY events_window_insert ON public.events FOR INSERT TO readings_guest WITH CHECK (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (EXISTS ( SELECT
+   FROM public.series_windows w
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.events_writable_until > now()) AND (w.source_id = events.source_id) AND (events.started_at >= w.from_at) AND (events.ended_at <= w.until_at))))));
+
+CREATE POLICY events_window_update ON public.events FOR UPDATE TO readings_guest USING (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (EXISTS ( SELECT
+   FROM public.series_windows w
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.events_writable_until > now()) AND (w.source_id = events.source_id) AND (events.started_at >= w.from_at) AND (events.ended_at <= w.until_at)))))) WITH CHECK (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (EXISTS ( SELECT
+   FROM public.series_windows w
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.events_writable_until > now()) AND (w.source_id = events.source_id) AND (events.started_at >= w.from_at) AND (events.ended_at <= w.until_at))))));
+
 ALTER TABLE public.grants ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY grants_delete ON public.grants FOR DELETE TO readings_app USING ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
@@ -1357,6 +1380,20 @@ CREATE POLICY readings_update ON public.readings FOR UPDATE TO readings_app USIN
 CREATE POLICY readings_window ON public.readings FOR SELECT TO readings_guest USING ((EXISTS ( SELECT
    FROM public.series_windows w
   WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.series_id = readings.series_id) AND (readings.at >= w.from_at) AND (readings.at < w.until_at)))));
+
+CREATE POLICY readings_window_delete ON public.readings FOR DELETE TO readings_guest USING ((EXISTS ( SELECT
+   FROM public.series_windows w
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.writable_until > now()) AND (w.series_id = readings.series_id) AND (readings.at >= w.from_at) AND (readings.at < w.until_at)))));
+
+CREATE POLICY readings_window_insert ON public.readings FOR INSERT TO readings_guest WITH CHECK ((EXISTS ( SELECT
+   FROM public.series_windows w
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.writable_until > now()) AND (w.series_id = readings.series_id) AND (readings.at >= w.from_at) AND (readings.at < w.until_at)))));
+
+CREATE POLICY readings_window_update ON public.readings FOR UPDATE TO readings_guest USING ((EXISTS ( SELECT
+   FROM public.series_windows w
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.writable_until > now()) AND (w.series_id = readings.series_id) AND (readings.at >= w.from_at) AND (readings.at < w.until_at))))) WITH CHECK ((EXISTS ( SELECT
+   FROM public.series_windows w
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.writable_until > now()) AND (w.series_id = readings.series_id) AND (readings.at >= w.from_at) AND (readings.at < w.until_at)))));
 
 ALTER TABLE public.series ENABLE ROW LEVEL SECURITY;
 
@@ -1485,7 +1522,7 @@ GRANT SELECT ON TABLE public.departed_users TO readings_readonly;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.events TO readings_app;
 GRANT SELECT ON TABLE public.events TO readings_backup;
 GRANT SELECT ON TABLE public.events TO readings_readonly;
-GRANT SELECT ON TABLE public.events TO readings_guest;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.events TO readings_guest;
 
 GRANT INSERT,DELETE ON TABLE public.grants TO readings_app;
 GRANT SELECT ON TABLE public.grants TO readings_backup;
@@ -1541,6 +1578,7 @@ GRANT SELECT ON TABLE public.metrics TO readings_guest;
 GRANT INSERT ON TABLE public.outbox TO readings_app;
 GRANT SELECT,DELETE,UPDATE ON TABLE public.outbox TO readings_relay;
 GRANT SELECT ON TABLE public.outbox TO readings_backup;
+GRANT INSERT ON TABLE public.outbox TO readings_guest;
 
 GRANT INSERT ON TABLE public.outbox_parked TO readings_relay;
 GRANT SELECT ON TABLE public.outbox_parked TO readings_backup;
@@ -1552,11 +1590,12 @@ GRANT SELECT ON TABLE public.public_looks TO readings_readonly;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.readings TO readings_app;
 GRANT SELECT ON TABLE public.readings TO readings_backup;
 GRANT SELECT ON TABLE public.readings TO readings_readonly;
-GRANT SELECT ON TABLE public.readings TO readings_guest;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.readings TO readings_guest;
 
 GRANT SELECT ON TABLE public.readings_day TO readings_app;
 GRANT SELECT ON TABLE public.readings_day TO readings_backup;
 GRANT SELECT ON TABLE public.readings_day TO readings_readonly;
+GRANT SELECT ON TABLE public.readings_day TO readings_guest;
 
 GRANT SELECT ON TABLE public.readings_hour TO readings_app;
 GRANT SELECT ON TABLE public.readings_hour TO readings_backup;

@@ -14,12 +14,12 @@ public sealed class Database(NpgsqlDataSource source, OutboxSignal outbox)
 {
     private static readonly ConcurrentDictionary<Type, PropertyInfo[]> ArgumentProperties = new();
 
-    public Task<UserTransaction> BeginAsync(CurrentUser user, CancellationToken ct) => BeginAsync(user.Id, user.Owner, user.ClientId, ct);
+    public Task<UserTransaction> BeginAsync(CurrentUser user, CancellationToken ct) => BeginAsync(user.Id, user.Owner, user.ClientId, user.Role, ct);
 
     /// <summary>For consumers: the user of the event.</summary>
-    public Task<UserTransaction> BeginAsync(Guid userId, CancellationToken ct) => BeginAsync(userId, null, null, ct);
+    public Task<UserTransaction> BeginAsync(Guid userId, CancellationToken ct) => BeginAsync(userId, null, null, null, ct);
 
-    private async Task<UserTransaction> BeginAsync(Guid userId, Guid? owner, Guid? client, CancellationToken ct)
+    private async Task<UserTransaction> BeginAsync(Guid userId, Guid? owner, Guid? client, string? role, CancellationToken ct)
     {
         var db = await BeginUnownedAsync(ct);
         try
@@ -29,6 +29,7 @@ public sealed class Database(NpgsqlDataSource source, OutboxSignal outbox)
             else await db.ExecuteAsync(
                 "select set_config('app.user_id', @userId::text, true), set_config('app.owner_id', @owner, true), set_config('app.client_id', @client, true)",
                 new { userId, owner = owner.ToString(), client = client.ToString() });
+            if (role is not null) await db.ExecuteAsync("select set_config('role', @role, true)", new { role });
             return db;
         }
         catch

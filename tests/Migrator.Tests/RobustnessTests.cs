@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using Npgsql;
 
@@ -154,16 +153,13 @@ public sealed class RobustnessTests
         });
         var patient = service.UpAsync(new() { LockTimeout = soon, RetryPause = soon, Retries = 30 });
         await service.UntilAsync("exists (select from pg_locks where not granted and relation = 'things'::regclass)");
-        var waited = Stopwatch.StartNew();
-        // Behind the waiting ALTER in the queue, and served when that gives up.
+        // Behind the waiting ALTER in the queue, and served when that gives up: otherwise only when the first reader ends.
         Assert.Equal(0, await service.AskAsync<long>("select count(*) from things"));
-        waited.Stop();
         await open.RollbackAsync(Ct);
 
         Assert.Equal((ExitCode.Transient, "55P03"), (given.Exit, given.Error!.Sqlstate));
         Assert.Contains($"pid {reader.ProcessID.ToString(CultureInfo.InvariantCulture)}, ", Assert.Single(given.Error.Blocking!),
             StringComparison.Ordinal);
-        Assert.True(waited.Elapsed < TimeSpan.FromSeconds(5), $"a reader waited {waited.Elapsed}");
         Assert.Equal("1 applied, 0 pending", (await patient).Message);
     }
 

@@ -34,29 +34,34 @@ public static class RecordEvents
     private static async Task<IResult> HandleAsync(
         Guid sourceId, Request request, CurrentUser user, Database database, KnownSources sources, TimeProvider clock, CancellationToken ct)
     {
+        var answer = await sources.WriteAsync(user, sourceId, source => StoreAsync(database, user, source, request.Events!, clock, ct), ct);
+        return answer is null ? Sources.NotFound(sourceId) : TypedResults.Ok(answer);
+    }
+
+    private static async Task<RecordReadings.Response?> StoreAsync(
+        Database database, CurrentUser user, KnownSource source, IReadOnlyList<Given> given, TimeProvider clock, CancellationToken ct)
+    {
+        source.Require(Access.Write);
         var rejected = new List<ProblemItem>();
         var good = new Dictionary<(string, string, long, long), Checked>();
         var unchanged = 0;
-        for (var i = 0; i < request.Events!.Count; i++)
+        for (var i = 0; i < given.Count; i++)
         {
-            if (Check(request.Events[i], i, clock, rejected) is not { } one) continue;
+            if (Check(given[i], i, clock, source.EventsWritable, rejected) is not { } one) continue;
             if (good.ContainsKey((one.Kind, one.Type, one.From, one.To))) unchanged++;   // the last one of a request wins
             good[(one.Kind, one.Type, one.From, one.To)] = one;
         }
 
-        if (await sources.FindAsync(user, sourceId, ct) is not { } source) return Sources.NotFound(sourceId);
-        source.Require(Access.Write);
-        user = source.As(user);
-        await using var db = await database.BeginAsync(user, ct);
+        await using var db = await database.BeginAsync(source.As(user), ct);
         // Whoever may only write to it cannot hold the row; the foreign key then does.
-        if (!source.IsShared && await db.ScalarAsync<int?>("select version from sources where source_id = @sourceId for key share", new { sourceId }) is null)
-            return Sources.NotFound(sourceId);
-        var all = good.Values.ToArray();
+        if (!source.IsShared && await db.ScalarAsync<int?>("select version from sources where source_id = @SourceId for key share", new { source.SourceId }) is null)
+            return null;
+        var (all, ids) = (good.Values.ToArray(), new HashSet<Guid>());
         var written = await db.QueryAsync<bool>(
             """
             insert into events as e (event_id, source_id, kind, type, started_at, ended_at, start_offset, end_offset, measured, details)
             select case when exists (select from events t where t.event_id = x.id) then x.fresh else x.id end,
-                   @sourceId, x.kind, x.type, x.started_at, x.ended_at, x.start_offset, x.end_offset, x.measured::jsonb, x.details::jsonb
+                   @SourceId, x.kind, x.type, x.started_at, x.ended_at, x.start_offset, x.end_offset, x.measured::jsonb, x.details::jsonb
             from unnest(@ids, @fresh, @kinds, @types, @from, @to, @fromOffsets, @toOffsets, @measured, @details)
                 as x(id, fresh, kind, type, started_at, ended_at, start_offset, end_offset, measured, details)
             order by x.kind, x.type, x.started_at, x.ended_at
@@ -68,19 +73,20 @@ public static class RecordEvents
             """,
             new
             {
-                sourceId, ids = all.Select(one => one.Id).ToArray(), fresh = all.Select(_ => OrderedId.Next()).ToArray(),
+                // Which ids are taken, is known of what one sees only; and of two events that name the same id, the first has it.
+                source.SourceId, ids = all.Select(one => !source.IsShared && ids.Add(one.Id) ? one.Id : OrderedId.Next()).ToArray(), fresh = all.Select(_ => OrderedId.Next()).ToArray(),
                 kinds = all.Select(one => one.Kind).ToArray(), types = all.Select(one => one.Type).ToArray(),
                 from = all.Select(one => Timestamp.ToUtc(one.From)).ToArray(), to = all.Select(one => Timestamp.ToUtc(one.To)).ToArray(),
                 fromOffsets = all.Select(one => one.FromOffset).ToArray(), toOffsets = all.Select(one => one.ToOffset).ToArray(),
                 measured = all.Select(one => one.Measured).ToArray(), details = all.Select(one => one.Details).ToArray(),
             });
-        if (source.IsShared && written.Count > 0) await AccessLog.NoteAsync(db, user, sourceId, "write", written.Count);
+        if (source.IsShared && written.Count > 0) await AccessLog.NoteAsync(db, source.As(user), source.SourceId, "write", written.Count);
         await db.CommitAsync();
         var stored = written.Count(isNew => isNew);
-        return TypedResults.Ok(new RecordReadings.Response(stored, unchanged + all.Length - written.Count, written.Count - stored, rejected));
+        return new RecordReadings.Response(stored, unchanged + all.Length - written.Count, written.Count - stored, rejected);
     }
 
-    private static Checked? Check(Given given, int index, TimeProvider clock, List<ProblemItem> rejected)
+    private static Checked? Check(Given given, int index, TimeProvider clock, Window[]? writable, List<ProblemItem> rejected)
     {
         Checked? Reject(string below, string type, string detail)
         {
@@ -96,6 +102,8 @@ public static class RecordEvents
         if (to < from) return Reject("/to", "end-before-beginning", "An event does not end before it begins.");
         if (from < Timestamp.Earliest || to > Timestamp.Of(clock.GetUtcNow().AddDays(1)))
             return Reject("/to", "impossible-date", "An event is neither older than the year 1900 nor from the future.");
+        if (writable is not null && !Array.Exists(writable, window => window.Covers(from, to)))
+            return Reject("/from", KnownSource.OutsideWindow, KnownSource.Open(writable));
         var measured = new SortedDictionary<string, Amount>(StringComparer.Ordinal);
         foreach (var (name, amount) in given.Values ?? new Dictionary<string, Amount>())
         {

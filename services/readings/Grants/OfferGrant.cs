@@ -6,7 +6,7 @@ namespace OpenReadings.Readings;
 
 /// <summary>
 /// Offers to open something of one's own to somebody: everything, a category of the catalog, a source or a metric;
-/// with <c>from</c> and <c>until</c> only what lies between them, for reading. The
+/// with <c>from</c> and <c>until</c> only what lies between them. The
 /// answer has the code, once, for the person to hand over; whoever is signed in and presents it has accepted. An offer that
 /// names its <c>grantee</c> needs no code. With <c>client_id</c> it is open through that application alone; an application
 /// that is the <c>grantee</c> too has it itself, whomever it acts for. A metric that shares its rows with others (blood
@@ -42,7 +42,7 @@ public static class OfferGrant
             if (await sources.FindAsync(user, sourceId, ct) is not { } source) return Sources.NotFound(sourceId);
             if (offer.Metric is not null && source.Find(offer.Metric) is null)
                 return Problems.Of(400, "unknown-metric", $"This source has no metric '{offer.Metric}'.");
-            user = source.As(user);
+            user = user with { Owner = source.Owner };
         }
 
         var code = offer.Grantee is null ? InvitationCode.New() : null;
@@ -95,7 +95,6 @@ public static class OfferGrant
         if (offer.Metric is not null != (offer.Opens == "metric")) return Fault("metric", "It is named when a metric is opened, and only then.");
         if ((offer.From ?? offer.Until) is not null)
         {
-            if (offer.Access != "read") return Fault("access", "A window of time is for reading.");
             if (!IsWholeHour(offer.From)) return Fault("from", "A window begins and ends with a whole hour of UTC.");
             if (!IsWholeHour(offer.Until) || offer.Until <= offer.From) return Fault("until", "A window ends with a whole hour of UTC, after it began.");
         }

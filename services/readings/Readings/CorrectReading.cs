@@ -24,13 +24,14 @@ public static class CorrectReading
         if (there.Count == 0) return DeleteReading.NotFound(at);
         if (correction.Values is not { Count: > 0 }) return Problems.Of(400, "missing-values", "A correction names at least one value.");
 
-        var answer = await sources.WriteAsync(user, sourceId, source =>
+        var answer = await sources.WriteAsync(user, sourceId, async source =>
         {
             var given = new ReadingsBody(source, clock.GetUtcNow());
+            source.RequireWrite(Array.FindAll(source.Metrics, metric => correction.Values.ContainsKey(metric.Name)), time, time + 1);
             // The offset that the reading was given with stays: the path says when, not from where.
             if (given.Take(time, there.Offset(0), correction.Values) is { } fault)
                 throw new ProblemException(400, fault.Type, fault.Detail, fault);
-            return RecordReadings.StoreAsync(database, user, source, given, ct);
+            return await RecordReadings.StoreAsync(database, user, source, given, ct);
         }, ct);
         return answer is null ? Sources.NotFound(sourceId) : TypedResults.Ok(answer);
     }

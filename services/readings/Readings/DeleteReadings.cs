@@ -30,7 +30,7 @@ public static class DeleteReadings
         sources.WriteAsync(user, sourceId, async source =>
         {
             var metrics = source.Select(names);
-            source.RequireWrite(metrics.Select(metric => metric.SeriesId));
+            source.RequireWrite(metrics, from, to);
             await using var db = await database.BeginAsync(source.As(user), ct);
             long total = 0;
             foreach (var series in metrics.GroupBy(metric => metric.SeriesId).OrderBy(group => group.Key))

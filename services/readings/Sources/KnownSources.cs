@@ -1,58 +1,9 @@
-using System.Text;
 using Microsoft.Extensions.Caching.Memory;
 using Npgsql;
 using NpgsqlTypes;
 using OpenReadings.Chassis;
 
 namespace OpenReadings.Readings;
-
-/// <summary>One named value of a source, and where it is stored.</summary>
-internal sealed record Metric(string Name, int SeriesId, short Slot, string Unit, string? Type, string? Group)
-{
-    /// <summary>What the person may do with its series.</summary>
-    public Access Access { get; init; } = Access.Admin;
-
-    public byte[] Utf8 { get; } = Encoding.UTF8.GetBytes(Name);
-}
-
-/// <summary>What writing and reading need to know of a source.</summary>
-internal sealed record KnownSource(Guid SourceId, int Version, string? TimeZone, Metric[] Metrics, Guid? Owner, Access Access, string? Role)
-{
-    /// <summary>Somebody else's.</summary>
-    public bool IsShared => Owner is not null;
-
-    /// <summary>The person, asking for the rows of whose source it is.</summary>
-    public CurrentUser As(CurrentUser user) => user with { Owner = Owner, Role = Role };
-
-    /// <summary>Only a window of its time is open: what was counted beforehand may reach out of it.</summary>
-    public bool IsWindow => Role is not null;
-
-    /// <summary>403 for whoever may see the source and not do this with it.</summary>
-    public void Require(Access access)
-    {
-        if (Access < access) throw Refused(access);
-    }
-
-    /// <summary>403 where one of the series is shared for looking only.</summary>
-    public void RequireWrite(IEnumerable<int> series)
-    {
-        if (IsShared && series.Any(one => Array.Exists(Metrics, metric => metric.SeriesId == one && metric.Access < Access.Write))) throw Refused(Access.Write);
-    }
-
-    private static ProblemException Refused(Access access) => new(403, "access-too-low",
-        $"This was shared with you for less than that: it needs the access '{access.ToText()}'.");
-
-    public Metric? Find(string name) => Array.Find(Metrics, metric => metric.Name == name);
-
-    /// <summary>The metrics asked for, in the source's order; all of them when none is named.</summary>
-    public Metric[] Select(string[]? names)
-    {
-        if (names is null or []) return Metrics;
-        foreach (var name in names)
-            if (Find(name) is null) throw new ProblemException(400, "unknown-metric", $"This source has no metric '{name}'.");
-        return Array.FindAll(Metrics, metric => names.Contains(metric.Name));
-    }
-}
 
 /// <summary>
 /// Where the metrics of a source are stored, remembered for half a minute, so that a reading is one round trip. A memory
@@ -85,17 +36,16 @@ internal sealed class KnownSources(Database database) : IDisposable
     {
         var shared = await GrantedAsync(user, sourceId, ct);
         if (shared.Count == 0 && user.Owner is { } owner && await IsPublicAsync(user with { Owner = null }, owner, sourceId, ct)) shared = await GrantedAsync(user, sourceId, ct);
-        // Of part of its time there is no more than a look, and with it at what is open for good. Whoever has the source, or
-        // may write to some of it, has that.
-        var windows = shared is [] or [{ Access: (short)Access.Part }] ? await WindowsAsync(user, sourceId, ct) : [];
+        // Whoever may write to all of it needs no window. What is open for good is a window without an end to a guest.
+        var windows = shared.All(one => one.Access < (short)Access.Write) ? await WindowsAsync(user, sourceId, ct) : [];
         var owners = shared.Concat(windows).Select(one => one.OwnerId).Distinct().ToList();
         if (owners.Count == 0) return null;
         if (owners.Count > 1)
             throw new ProblemException(409, "owner-required", "Several people share a source of this id with you: say whose you mean with 'owner'.");
         user = user with { Owner = owners[0] };
-        if (shared.Count > 0 && await LoadAsync(user, sourceId, ct, (Access)shared[0].Access) is var known
-            && (windows.Count == 0 || known?.Metrics.Any(metric => metric.Access >= Access.Write) is true)) return known;
-        return await LoadAsync(user with { Role = Guest }, sourceId, ct, Access.Read);
+        return windows is [var window] && (shared.Count == 0 || shared[0].Access < window.Access)
+            ? await LoadAsGuestAsync(user with { Role = Guest }, sourceId, ct)
+            : await LoadAsync(user, sourceId, ct, (Access)shared[0].Access);
     }
 
     private Task<IReadOnlyList<SharedRow>> GrantedAsync(CurrentUser user, Guid sourceId, CancellationToken ct) =>
@@ -110,8 +60,9 @@ internal sealed class KnownSources(Database database) : IDisposable
     private Task<IReadOnlyList<SharedRow>> WindowsAsync(CurrentUser user, Guid sourceId, CancellationToken ct) =>
         database.ReadAsync<SharedRow>(user,
             """
-            select distinct owner_id, 1::int2 as access from series_windows
+            select owner_id, (case when max(writable_until) > now() then 2 else 1 end)::int2 as access from series_windows
             where source_id = @sourceId and (@Owner::uuid is null or owner_id = @Owner) and expires_at > now()
+            group by owner_id
             limit 2
             """, new { sourceId, user.Owner }, ct);
 
@@ -140,6 +91,31 @@ internal sealed class KnownSources(Database database) : IDisposable
         return new KnownSource(sourceId, rows[0].Version, rows[0].TimeZone, [.. rows.Where(row => row.Metric is not null)
             .Select(row => new Metric(row.Metric!, row.SeriesId!.Value, row.Slot!.Value, row.Unit!, row.TypeCode, row.GroupName) { Access = (Access)(row.Access ?? 0) })],
             user.Owner, access, user.Role);
+    }
+
+    private async Task<KnownSource?> LoadAsGuestAsync(CurrentUser user, Guid sourceId, CancellationToken ct)
+    {
+        var windows = (await database.ReadAsync<WindowRow>(user,
+            """
+            select series_id, lower(open) as from_at, upper(open) as until_at from (
+                select series_id, unnest(range_agg(tstzrange(from_at, until_at))) as open from series_windows
+                where owner_id = @Owner and source_id = @sourceId and writable_until > now()
+                group by series_id
+                union all
+                -- An event lies in one of them: where they touch, none goes across.
+                select distinct null::int, tstzrange(from_at, until_at) from series_windows
+                where owner_id = @Owner and source_id = @sourceId and events_writable_until > now()) as w
+            """, new { user.Owner, sourceId }, ct)).ToLookup(row => row.SeriesId, row => new Window(Timestamp.Of(row.FromAt), Timestamp.Of(row.UntilAt)));
+        Window[] ofEvents = [.. windows[null]];
+        return await LoadAsync(user, sourceId, ct, AccessOf(ofEvents)) is { } known
+            ? known with
+            {
+                EventsWritable = ofEvents,
+                Metrics = Array.ConvertAll(known.Metrics, metric => windows[metric.SeriesId].ToArray() is var open ? metric with { Access = AccessOf(open), Writable = open } : metric),
+            }
+            : null;
+
+        static Access AccessOf(Window[] writable) => writable.Length > 0 ? Access.Write : Access.Read;
     }
 
     public void Forget(CurrentUser user, Guid sourceId) => cache.Remove(Key(user, sourceId));
@@ -177,7 +153,7 @@ internal sealed class KnownSources(Database database) : IDisposable
     /// Runs a write whose SQL refuses an old version of the source (store_readings, delete_readings), again with fresh
     /// knowledge when it did. Null where the person has no such source.
     /// </summary>
-    public async Task<T?> WriteAsync<T>(CurrentUser user, Guid sourceId, Func<KnownSource, Task<T>> write, CancellationToken ct) where T : class
+    public async Task<T?> WriteAsync<T>(CurrentUser user, Guid sourceId, Func<KnownSource, Task<T?>> write, CancellationToken ct) where T : class
     {
         for (var attempt = 1; await FindAsync(user, sourceId, ct) is { } known; attempt++)
         {
@@ -204,6 +180,7 @@ internal sealed class KnownSources(Database database) : IDisposable
     public void Dispose() => cache.Dispose();
 
     private sealed record SharedRow(Guid OwnerId, short Access);
+    private sealed record WindowRow(int? SeriesId, DateTime FromAt, DateTime UntilAt);
     private sealed record Row(
         int Version, string? TimeZone, string? Metric, int? SeriesId, short? Slot, string? Unit, string? TypeCode, string? GroupName, int? Access);
 }

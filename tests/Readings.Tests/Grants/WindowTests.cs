@@ -5,10 +5,10 @@ using Npgsql;
 
 namespace OpenReadings.ReadingsTests;
 
-/// <summary>A grant of a part of the time axis: what lies in it, for reading, and nothing beside it by any way.</summary>
+/// <summary>A grant of a part of the time axis: what lies in it, and nothing beside it by any way.</summary>
 public sealed class WindowTests(ReadingsService service)
 {
-    private const string Window = """, "from": "2026-10-02T03:00:00Z", "until": "2026-10-03T05:00:00Z" """;
+    internal const string Window = """, "from": "2026-10-02T03:00:00Z", "until": "2026-10-03T05:00:00Z" """;
 
     public static TheoryData<string, string> Kinds => GrantMatrixTests.Kinds;
 
@@ -53,40 +53,58 @@ public sealed class WindowTests(ReadingsService service)
 
     [Theory]
     [MemberData(nameof(Kinds))]
-    public async Task In_the_database_a_window_is_seen_by_its_guests_alone_and_by_no_role_but_the_guests(string opens, string to)
+    public async Task In_the_database_a_window_is_open_to_its_guests_alone_and_to_no_role_but_the_guests(string opens, string to)
     {
         var (ada, _, source) = await SettingAsync();
         await using var app = new NpgsqlConnection(service.Database.App);
         await app.OpenAsync(ReadingsService.Ct);
         var series = (await service.TruthAsync<int>("select series_id from series where source_id = @source", new { source })).ToArray();
+        var opened = (await service.TruthAsync<int>("select series_id from metrics where source_id = @source and metric = 'heart_rate'", new { source })).ToArray();
         var (metrics, events) = opens is "everything" or "source" ? (2, 1) : (1, 0);
         var tables = new (string Table, string Mine, long Count)[]
         {
             ("sources", "source_id = @source", 1), ("metrics", "source_id = @source", metrics), ("series", "source_id = @source", metrics), ("events", "source_id = @source", events),
             ("readings", "series_id = any (@series)", 26 * metrics), ("readings_hour", "series_id = any (@series)", 26 * metrics), ("readings_day", "series_id = any (@series)", 0),
         };
-        foreach (var state in new[] { "offered", "accepted", "expired", "revoked" })
+        foreach (var (access, state) in new[]
+            { ("admin", "offered"), ("read", "accepted"), ("write", "accepted"), ("admin", "accepted"), ("write", "expired"), ("admin", "revoked") })
         {
-            var sharing = await GrantTests.ShareAsync(service, ada, to, rest => GrantTests.Offer(opens, source, "read", Window + rest), accept: state != "offered");
+            var sharing = await GrantTests.ShareAsync(service, ada, to, rest => GrantTests.Offer(opens, source, access, Window + rest), accept: state != "offered");
             if (state == "expired") await GrantTests.LetTimePassAsync(service, sharing.Grant);
             if (state is "revoked") await ada.SendAsync(HttpMethod.Delete, $"grants/{sharing.Grant}");
             foreach (var (table, mine, count) in tables)
                 foreach (var verb in new[] { "select", "update", "delete" })
                 {
                     async Task IsAsync(long expected, Person who, string role, Guid owner) =>
-                        Assert.Equal((table, verb, state, role, expected), (table, verb, state, role, await TryAsync(app, who, role, owner, verb switch
+                        Assert.Equal((table, verb, access, state, role, expected), (table, verb, access, state, role, await TryAsync(app, who, role, owner, verb switch
                         {
                             "select" => $"select count(*) from {table} where {mine}",
                             "update" => $"with x as (update {table} set {(table == "series" ? "group_name = group_name" : table is "sources" or "metrics" or "events" ? "user_id = user_id" : "series_id = series_id")} where {mine} returning 1) select count(*) from x",
                             _ => $"with x as (delete from {table} where {mine} returning 1) select count(*) from x",
                         }, new { source, series })));
 
-                    foreach (var reader in sharing.Readers) await IsAsync(state == "accepted" && verb == "select" ? count : 0, reader, "readings_guest", ada.Id);
+                    foreach (var reader in sharing.Readers) await IsAsync(MayAsGuest(verb, table) ? count : 0, reader, "readings_guest", ada.Id);
                     await IsAsync(0, sharing.Reader, "readings_app", ada.Id);
                     // Not even what is one's own is seen as a guest.
                     await IsAsync(0, sharing.Reader, "readings_guest", sharing.Reader.Id);
                     await IsAsync(0, ada, "readings_guest", sharing.Reader.Id);
                     foreach (var stranger in sharing.Strangers) await IsAsync(0, stranger, "readings_guest", ada.Id);
+                }
+            bool MayAsGuest(string verb, string table) =>
+                state == "accepted" && (verb == "select" || (access != "read" && (table is "readings" or "events")));
+            // Where nothing is yet: an hour of the window that is free, the one before it begins, and the one in which it ends.
+            foreach (var (at, isInside) in new[] { ("2026-10-02T03:30:00Z", true), ("2026-10-02T02:30:00Z", false), ("2026-10-03T05:00:01Z", false) })
+                foreach (var (table, sql) in new[]
+                {
+                    ("readings", $"with made as (insert into readings (series_id, at, value, utc_offset) select s, '{at}', 1, 0 from unnest(@series) as s limit 1 returning 1) select count(*) from made"),
+                    ("events", $"with made as (insert into events (event_id, source_id, kind, type, started_at, ended_at, start_offset, end_offset) values (gen_random_uuid(), @source, 'sleep', 'deep', '{at}', '{at}', 0, 0) returning 1) select count(*) from made"),
+                })
+                {
+                    var may = isInside && MayAsGuest("insert", table) && (table == "readings" || events == 1);
+                    foreach (var reader in sharing.Readers)
+                        Assert.Equal((table, at, access, state, may ? 1L : 0), (table, at, access, state, await TryAsync(app, reader, "readings_guest", ada.Id, sql, new { source, series = opened })));
+                    foreach (var (who, role) in sharing.Strangers.Select(stranger => (stranger, "readings_guest")).Append((sharing.Reader, "readings_app")))
+                        Assert.Equal((table, at, 0L), (table, at, await TryAsync(app, who, role, ada.Id, sql, new { source, series = opened })));
                 }
             // Ended, so that the next one stands alone.
             await ada.SendAsync(HttpMethod.Delete, $"grants/{sharing.Grant}");
@@ -132,10 +150,12 @@ public sealed class WindowTests(ReadingsService service)
             return (rows.Count(row => row.TryGetProperty("heart_rate", out _)), rows.Count(row => row.TryGetProperty("steps", out _)));
         }
         Assert.Equal((26, 96), await SeesAsync());
-        // Whoever may write some of it, has that: writing is not for guests.
+        // Whoever may write to one of them for good does so as a guest, and sees as much as before.
         var (writing, second) = await GrantTests.OfferAsync(ada, $$"""{"opens": "metric", "source_id": "{{source}}", "metric": "steps", "access": "write"}""");
         await GrantTests.AcceptAsync(bob, second);
         Assert.Equal((1, 0, 0, 0), await bob.CountsAsync(source, Given.Rows(Given.Row(Given.Minute(1), ("steps", 4)))));
+        Assert.Equal((26, 97), await SeesAsync());
+        Assert.Equal(HttpStatusCode.Forbidden, (await bob.SendAsync(HttpMethod.Post, $"sources/{source}/readings", Given.Rows(Given.Row("2026-10-02T04:30:00Z", ("heart_rate", 1))))).Status);
         await ada.SendAsync(HttpMethod.Delete, $"grants/{writing}");
         await ada.SendAsync(HttpMethod.Delete, $"grants/{steps}");
         Assert.Equal(["heart_rate"], (await service.TruthAsync<string>(
@@ -168,8 +188,6 @@ public sealed class WindowTests(ReadingsService service)
     }
 
     [Theory]
-    [InlineData("""{"opens": "everything", "access": "write", "from": "2026-10-02T03:00:00Z"}""", "/access")]
-    [InlineData("""{"opens": "category", "category": "heart", "access": "admin", "from": "2026-10-02T03:00:00Z"}""", "/access")]
     [InlineData("""{"opens": "everything", "access": "read", "from": "2026-10-02T03:30:00Z"}""", "/from")]
     [InlineData("""{"opens": "everything", "access": "read", "until": "2026-10-02T03:30:00Z"}""", "/until")]
     [InlineData("""{"opens": "everything", "access": "read", "from": "2026-10-02T03:00:00Z", "until": "2026-10-02T03:00:00Z"}""", "/until")]
@@ -205,7 +223,10 @@ public sealed class WindowTests(ReadingsService service)
 
     private static string[] Types(JsonElement events) => [.. events.GetProperty("events").EnumerateArray().Select(one => one.GetProperty("type").GetString()!)];
 
-    private async Task<(Person Ada, Person Bob, Guid Source)> SettingAsync()
+    private Task<(Person Ada, Person Bob, Guid Source)> SettingAsync() => SettingAsync(service);
+
+    /// <summary>A reading an hour for four days, and three events: before the window, across its beginning, and in it.</summary>
+    internal static async Task<(Person Ada, Person Bob, Guid Source)> SettingAsync(ReadingsService service)
     {
         var ada = service.NewPerson();
         var source = await ada.SourceAsync(Person.Watch);

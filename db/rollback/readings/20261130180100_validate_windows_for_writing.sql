@@ -1,0 +1,2 @@
+-- What is lost: nothing. The constraint goes with the first script of these.
+select;
