@@ -275,11 +275,18 @@ CREATE FUNCTION public.granted_series(p_owner uuid, p_source uuid) RETURNS TABLE
             else exists (select from public.metrics m join public.series_types t on t.code = m.type_code
                 where m.series_id = s.series_id and m.user_id = s.user_id and m.source_id = s.source_id and t.category = g.category)
         end
-    union all
-    select p.user_id, s.source_id, s.series_id, 1::int2, true, null, null, p.expires_at
-    from public.public_looks p
-    join public.series s on s.user_id = p.owner_id and s.source_id = p.source_id
-    where p.owner_id = p_owner and p.expires_at > now() and (p_source is null or p.source_id = p_source)
+$$;
+
+CREATE FUNCTION public.granted_source_windows(p_owner uuid) RETURNS TABLE(user_id uuid, source_id uuid, from_at timestamp with time zone, until_at timestamp with time zone, expires_at timestamp with time zone, writable_until timestamp with time zone)
+    LANGUAGE sql STABLE
+    AS $$
+    select public.reader_id(g.grantee_id, g.client_id), s.source_id, coalesce(g.from_at, '-infinity'), coalesce(g.until_at, 'infinity'),
+        max(g.ends_at), coalesce(max(g.ends_at) filter (where g.access >= 2), '-infinity')
+    from public.grants g
+    join public.sources s on s.user_id = g.user_id and (g.opens = 'everything' or s.source_id = g.source_id)
+    where g.user_id = p_owner and g.state = 'accepted' and g.ends_at > now() and g.opens in ('everything', 'source')
+        and (g.from_at is not null or g.until_at is not null)
+    group by 1, 2, 3, 4
 $$;
 
 CREATE FUNCTION public.grants_changed() RETURNS trigger
@@ -478,6 +485,8 @@ declare
 begin
     if not exists (select from public.series_windows w
             where w.user_id = any (public.app_reader_ids()) and w.owner_id = p_owner and w.source_id = p_source and w.expires_at > now())
+        and not exists (select from public.source_windows w
+            where w.user_id = any (public.app_reader_ids()) and w.owner_id = p_owner and w.source_id = p_source and w.expires_at > now())
         and not exists (select from public.source_access a
             where a.user_id = any (public.app_reader_ids()) and a.owner_id = p_owner and (p_source is null or a.source_id = p_source) and a.expires_at > now())
         or p_verb = 'read' and exists (select from public.sources s where s.user_id = p_owner and s.source_id = p_source and s.is_public)
@@ -569,10 +578,18 @@ CREATE FUNCTION public.refresh_access(p_owner uuid, p_grantee uuid, p_source uui
 begin
     perform public.lock_grants(p_owner, alone => p_source is null);
     with wanted as materialized (
-        select g.reader_id as user_id, g.series_id, g.access, max(g.ends_at) as expires_at
-        from public.granted_series(p_owner, p_source) g
-        where g.from_at is null and g.until_at is null and (p_grantee is null or g.reader_id = p_grantee)
-        group by g.reader_id, g.series_id, g.access
+        select w.user_id, w.series_id, w.access, max(w.expires_at) as expires_at
+        from (
+            select g.reader_id as user_id, g.series_id, g.access, g.ends_at as expires_at
+            from public.granted_series(p_owner, p_source) g
+            where g.from_at is null and g.until_at is null and (p_grantee is null or g.reader_id = p_grantee)
+            union all
+            select p.user_id, s.series_id, 1, p.expires_at
+            from public.public_looks p
+            join public.series s on s.user_id = p.owner_id and s.source_id = p.source_id
+            where p.owner_id = p_owner and p.expires_at > now()
+                and (p_grantee is null or p.user_id = p_grantee) and (p_source is null or p.source_id = p_source)) as w
+        group by w.user_id, w.series_id, w.access
     ), gone as (
         delete from public.series_access a using public.series s
         where s.user_id = p_owner and a.series_id = s.series_id and a.user_id <> p_owner
@@ -613,17 +630,11 @@ begin
     on conflict (user_id, owner_id, source_id, access) do update set expires_at = excluded.expires_at
         where a.expires_at <> excluded.expires_at;
 
-    -- What is open of the same source without a window too: a guest sees nothing beside these.
-    with opened as materialized (
-        select g.* from public.granted_series(p_owner, p_source) g where p_grantee is null or g.reader_id = p_grantee
-    ), wanted as materialized (
+    with wanted as materialized (
         select g.reader_id as user_id, g.source_id, g.series_id, coalesce(g.from_at, '-infinity') as from_at, coalesce(g.until_at, 'infinity') as until_at,
-            max(g.ends_at) as expires_at,
-            coalesce(max(g.ends_at) filter (where g.is_whole), '-infinity') as events_until,
-            coalesce(max(g.ends_at) filter (where g.access >= 2), '-infinity') as writable_until,
-            coalesce(max(g.ends_at) filter (where g.is_whole and g.access >= 2), '-infinity') as events_writable_until
-        from opened g
-        where exists (select from opened w where w.reader_id = g.reader_id and w.source_id = g.source_id and (w.from_at is not null or w.until_at is not null))
+            max(g.ends_at) as expires_at, coalesce(max(g.ends_at) filter (where g.access >= 2), '-infinity') as writable_until
+        from public.granted_series(p_owner, p_source) g
+        where (g.from_at is not null or g.until_at is not null) and (p_grantee is null or g.reader_id = p_grantee)
         group by g.reader_id, g.source_id, g.series_id, 4, 5
     ), gone as (
         delete from public.series_windows a
@@ -631,15 +642,25 @@ begin
             and not exists (select from wanted w where w.user_id = a.user_id and w.series_id = a.series_id
                 and w.from_at = a.from_at and w.until_at = a.until_at)
     )
-    insert into public.series_windows as a
-        (user_id, owner_id, source_id, series_id, from_at, until_at, expires_at, events_until, writable_until, events_writable_until)
-    select w.user_id, p_owner, w.source_id, w.series_id, w.from_at, w.until_at, w.expires_at, w.events_until, w.writable_until, w.events_writable_until
-    from wanted w
-    on conflict (user_id, series_id, from_at, until_at) do update
-        set expires_at = excluded.expires_at, events_until = excluded.events_until,
-            writable_until = excluded.writable_until, events_writable_until = excluded.events_writable_until
-        where (a.expires_at, a.events_until, a.writable_until, a.events_writable_until)
-            <> (excluded.expires_at, excluded.events_until, excluded.writable_until, excluded.events_writable_until);
+    insert into public.series_windows as a (user_id, owner_id, source_id, series_id, from_at, until_at, expires_at, writable_until)
+    select w.user_id, p_owner, w.source_id, w.series_id, w.from_at, w.until_at, w.expires_at, w.writable_until from wanted w
+    on conflict (user_id, series_id, from_at, until_at) do update set expires_at = excluded.expires_at, writable_until = excluded.writable_until
+        where (a.expires_at, a.writable_until) <> (excluded.expires_at, excluded.writable_until);
+
+    with wanted as materialized (
+        select w.user_id, w.source_id, w.from_at, w.until_at, w.expires_at, w.writable_until
+        from public.granted_source_windows(p_owner) w
+        where (p_grantee is null or w.user_id = p_grantee) and (p_source is null or w.source_id = p_source)
+    ), gone as (
+        delete from public.source_windows a
+        where a.owner_id = p_owner and (p_grantee is null or a.user_id = p_grantee) and (p_source is null or a.source_id = p_source)
+            and not exists (select from wanted w where w.user_id = a.user_id and w.source_id = a.source_id
+                and w.from_at = a.from_at and w.until_at = a.until_at)
+    )
+    insert into public.source_windows as a (user_id, owner_id, source_id, from_at, until_at, expires_at, writable_until)
+    select w.user_id, p_owner, w.source_id, w.from_at, w.until_at, w.expires_at, w.writable_until from wanted w
+    on conflict (user_id, owner_id, source_id, from_at, until_at) do update set expires_at = excluded.expires_at, writable_until = excluded.writable_until
+        where (a.expires_at, a.writable_until) <> (excluded.expires_at, excluded.writable_until);
 end
 $$;
 
@@ -676,6 +697,10 @@ begin
     where g.user_id = new.user_id and g.state = 'accepted' and g.opens = 'everything' and g.ends_at > now()
         and g.from_at is null and g.until_at is null
     group by 1, g.access;
+    insert into public.source_windows (user_id, owner_id, source_id, from_at, until_at, expires_at, writable_until)
+    select w.user_id, new.user_id, w.source_id, w.from_at, w.until_at, w.expires_at, w.writable_until
+    from public.granted_source_windows(new.user_id) w
+    where w.source_id = new.source_id;
     return null;
 end
 $$;
@@ -687,6 +712,7 @@ CREATE FUNCTION public.source_leaves() RETURNS trigger
 begin
     perform public.lock_grants(old.user_id, alone => true);
     delete from public.source_access where owner_id = old.user_id and source_id = old.source_id;
+    delete from public.source_windows where owner_id = old.user_id and source_id = old.source_id;
     delete from public.public_looks where owner_id = old.user_id and source_id = old.source_id;
     return old;
 end
@@ -1043,9 +1069,7 @@ CREATE TABLE public.series_windows (
     from_at timestamp with time zone NOT NULL,
     until_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone NOT NULL,
-    events_until timestamp with time zone DEFAULT 'infinity'::timestamp with time zone NOT NULL,
-    writable_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
-    events_writable_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL
+    writable_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL
 );
 
 ALTER TABLE ONLY public.series_windows FORCE ROW LEVEL SECURITY;
@@ -1060,6 +1084,18 @@ CREATE TABLE public.source_access (
 );
 
 ALTER TABLE ONLY public.source_access FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.source_windows (
+    user_id uuid NOT NULL,
+    owner_id uuid NOT NULL,
+    source_id uuid NOT NULL,
+    from_at timestamp with time zone NOT NULL,
+    until_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    writable_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY public.source_windows FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE public.sources (
     user_id uuid DEFAULT public.app_user_id() NOT NULL,
@@ -1156,6 +1192,9 @@ ALTER TABLE ONLY public.series_windows
 ALTER TABLE ONLY public.source_access
     ADD CONSTRAINT source_access_pkey PRIMARY KEY (user_id, owner_id, source_id, access);
 
+ALTER TABLE ONLY public.source_windows
+    ADD CONSTRAINT source_windows_pkey PRIMARY KEY (user_id, owner_id, source_id, from_at, until_at);
+
 ALTER TABLE ONLY public.sources
     ADD CONSTRAINT sources_pkey PRIMARY KEY (user_id, source_id);
 
@@ -1190,6 +1229,8 @@ CREATE INDEX series_by_source ON public.series USING btree (user_id, source_id);
 CREATE INDEX series_windows_by_series ON public.series_windows USING btree (series_id);
 
 CREATE INDEX source_access_by_source ON public.source_access USING btree (owner_id, source_id);
+
+CREATE INDEX source_windows_by_source ON public.source_windows USING btree (owner_id, source_id);
 
 CREATE TRIGGER a_hold_person BEFORE INSERT ON public.grants FOR EACH ROW EXECUTE FUNCTION public.hold_person();
 
@@ -1273,23 +1314,33 @@ CREATE POLICY events_update ON public.events FOR UPDATE TO readings_app USING ((
    FROM public.source_access a
   WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 2))))))));
 
-CREATE POLICY events_window ON public.events FOR SELECT TO readings_guest USING (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (EXISTS ( SELECT
-   FROM public.series_windows w
-  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.events_until > now()) AND (w.source_id = events.source_id) AND (events.started_at >= w.from_at) AND (events.ended_at <= w.until_at))))));
+CREATE POLICY events_window ON public.events FOR SELECT TO readings_guest USING (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND ((EXISTS ( SELECT
+   FROM public.source_windows w
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.source_id = events.source_id) AND (events.started_at >= w.from_at) AND (events.started_at < w.until_at) AND (events.ended_at <= w.until_at)))) OR (source_id = ANY (ARRAY( SELECT a.source_id
+   FROM public.source_access a
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 1))))))));
 
-CREATE POLICY events_window_delete ON public.events FOR DELETE TO readings_guest USING (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (EXISTS ( SELECT
-   FROM public.series_windows w
-  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.events_writable_until > now()) AND (w.source_id = events.source_id) AND (events.started_at >= w.from_at) AND (events.ended_at <= w.until_at))))));
+CREATE POLICY events_window_delete ON public.events FOR DELETE TO readings_guest USING (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND ((EXISTS ( SELECT
+   FROM public.source_windows w
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.writable_until > now()) AND (w.source_id = events.source_id) AND (events.started_at >= w.from_at) AND (events.started_at < w.until_at) AND (events.ended_at <= w.until_at)))) OR (source_id = ANY (ARRAY( SELECT a.source_id
+   FROM public.source_access a
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 2))))))));
 
-CREATE POLICY events_window_insert ON public.events FOR INSERT TO readings_guest WITH CHECK (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (EXISTS ( SELECT
-   FROM public.series_windows w
-  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.events_writable_until > now()) AND (w.source_id = events.source_id) AND (events.started_at >= w.from_at) AND (events.ended_at <= w.until_at))))));
+CREATE POLICY events_window_insert ON public.events FOR INSERT TO readings_guest WITH CHECK (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND ((EXISTS ( SELECT
+   FROM public.source_windows w
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.writable_until > now()) AND (w.source_id = events.source_id) AND (events.started_at >= w.from_at) AND (events.started_at < w.until_at) AND (events.ended_at <= w.until_at)))) OR (source_id = ANY (ARRAY( SELECT a.source_id
+   FROM public.source_access a
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 2))))))));
 
-CREATE POLICY events_window_update ON public.events FOR UPDATE TO readings_guest USING (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (EXISTS ( SELECT
-   FROM public.series_windows w
-  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.events_writable_until > now()) AND (w.source_id = events.source_id) AND (events.started_at >= w.from_at) AND (events.ended_at <= w.until_at)))))) WITH CHECK (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (EXISTS ( SELECT
-   FROM public.series_windows w
-  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.events_writable_until > now()) AND (w.source_id = events.source_id) AND (events.started_at >= w.from_at) AND (events.ended_at <= w.until_at))))));
+CREATE POLICY events_window_update ON public.events FOR UPDATE TO readings_guest USING (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND ((EXISTS ( SELECT
+   FROM public.source_windows w
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.writable_until > now()) AND (w.source_id = events.source_id) AND (events.started_at >= w.from_at) AND (events.started_at < w.until_at) AND (events.ended_at <= w.until_at)))) OR (source_id = ANY (ARRAY( SELECT a.source_id
+   FROM public.source_access a
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 2)))))))) WITH CHECK (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND ((EXISTS ( SELECT
+   FROM public.source_windows w
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.writable_until > now()) AND (w.source_id = events.source_id) AND (events.started_at >= w.from_at) AND (events.started_at < w.until_at) AND (events.ended_at <= w.until_at)))) OR (source_id = ANY (ARRAY( SELECT a.source_id
+   FROM public.source_access a
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 2))))))));
 
 ALTER TABLE public.grants ENABLE ROW LEVEL SECURITY;
 
@@ -1321,9 +1372,13 @@ CREATE POLICY metrics_update ON public.metrics FOR UPDATE TO readings_app USING 
    FROM public.source_access a
   WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
 
-CREATE POLICY metrics_window ON public.metrics FOR SELECT TO readings_guest USING (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (series_id = ANY (ARRAY( SELECT w.series_id
+CREATE POLICY metrics_window ON public.metrics FOR SELECT TO readings_guest USING (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND ((series_id = ANY (ARRAY( SELECT w.series_id
    FROM public.series_windows w
-  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now())))))));
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()))))) OR (source_id = ANY (ARRAY( SELECT a.source_id
+   FROM public.source_access a
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 1))))) OR (series_id = ANY (ARRAY( SELECT a.series_id
+   FROM public.series_access a
+  WHERE ((a.expires_at > now()) AND (a.access >= 0))))))));
 
 CREATE POLICY own_rows ON public.access_log USING ((user_id = ( SELECT public.app_user_id() AS app_user_id))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
@@ -1339,6 +1394,8 @@ CREATE POLICY own_rows ON public.series_windows USING ((user_id = ANY (( SELECT 
 
 CREATE POLICY own_rows ON public.source_access USING ((user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[]))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
 
+CREATE POLICY own_rows ON public.source_windows USING ((user_id = ANY (( SELECT public.app_reader_ids() AS app_reader_ids)::uuid[]))) WITH CHECK ((user_id = ( SELECT public.app_user_id() AS app_user_id)));
+
 ALTER TABLE public.public_looks ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.readings ENABLE ROW LEVEL SECURITY;
@@ -1348,6 +1405,10 @@ ALTER TABLE public.readings_day ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readings_day_select ON public.readings_day FOR SELECT TO readings_app, readings_readonly USING ((series_id = ANY (ARRAY( SELECT a.series_id
    FROM public.series_access a
   WHERE (a.expires_at > now())))));
+
+CREATE POLICY readings_day_window ON public.readings_day FOR SELECT TO readings_guest USING ((series_id = ANY (ARRAY( SELECT a.series_id
+   FROM public.series_access a
+  WHERE ((a.expires_at > now()) AND (a.access >= 0))))));
 
 CREATE POLICY readings_delete ON public.readings FOR DELETE TO readings_app USING ((series_id = ANY (ARRAY( SELECT a.series_id
    FROM public.series_access a
@@ -1359,9 +1420,11 @@ CREATE POLICY readings_hour_select ON public.readings_hour FOR SELECT TO reading
    FROM public.series_access a
   WHERE (a.expires_at > now())))));
 
-CREATE POLICY readings_hour_window ON public.readings_hour FOR SELECT TO readings_guest USING ((EXISTS ( SELECT
+CREATE POLICY readings_hour_window ON public.readings_hour FOR SELECT TO readings_guest USING (((EXISTS ( SELECT
    FROM public.series_windows w
-  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.series_id = readings_hour.series_id) AND (readings_hour.bucket >= w.from_at) AND (readings_hour.bucket < w.until_at)))));
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.series_id = readings_hour.series_id) AND (readings_hour.bucket >= w.from_at) AND (readings_hour.bucket < w.until_at)))) OR (series_id = ANY (ARRAY( SELECT a.series_id
+   FROM public.series_access a
+  WHERE ((a.expires_at > now()) AND (a.access >= 0)))))));
 
 CREATE POLICY readings_insert ON public.readings FOR INSERT TO readings_app WITH CHECK ((series_id = ANY (ARRAY( SELECT a.series_id
    FROM public.series_access a
@@ -1377,23 +1440,33 @@ CREATE POLICY readings_update ON public.readings FOR UPDATE TO readings_app USIN
    FROM public.series_access a
   WHERE ((a.expires_at > now()) AND (a.access >= 2))))));
 
-CREATE POLICY readings_window ON public.readings FOR SELECT TO readings_guest USING ((EXISTS ( SELECT
+CREATE POLICY readings_window ON public.readings FOR SELECT TO readings_guest USING (((EXISTS ( SELECT
    FROM public.series_windows w
-  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.series_id = readings.series_id) AND (readings.at >= w.from_at) AND (readings.at < w.until_at)))));
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.series_id = readings.series_id) AND (readings.at >= w.from_at) AND (readings.at < w.until_at)))) OR (series_id = ANY (ARRAY( SELECT a.series_id
+   FROM public.series_access a
+  WHERE ((a.expires_at > now()) AND (a.access >= 0)))))));
 
-CREATE POLICY readings_window_delete ON public.readings FOR DELETE TO readings_guest USING ((EXISTS ( SELECT
+CREATE POLICY readings_window_delete ON public.readings FOR DELETE TO readings_guest USING (((EXISTS ( SELECT
    FROM public.series_windows w
-  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.writable_until > now()) AND (w.series_id = readings.series_id) AND (readings.at >= w.from_at) AND (readings.at < w.until_at)))));
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.writable_until > now()) AND (w.series_id = readings.series_id) AND (readings.at >= w.from_at) AND (readings.at < w.until_at)))) OR (series_id = ANY (ARRAY( SELECT a.series_id
+   FROM public.series_access a
+  WHERE ((a.expires_at > now()) AND (a.access >= 2)))))));
 
-CREATE POLICY readings_window_insert ON public.readings FOR INSERT TO readings_guest WITH CHECK ((EXISTS ( SELECT
+CREATE POLICY readings_window_insert ON public.readings FOR INSERT TO readings_guest WITH CHECK (((EXISTS ( SELECT
    FROM public.series_windows w
-  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.writable_until > now()) AND (w.series_id = readings.series_id) AND (readings.at >= w.from_at) AND (readings.at < w.until_at)))));
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.writable_until > now()) AND (w.series_id = readings.series_id) AND (readings.at >= w.from_at) AND (readings.at < w.until_at)))) OR (series_id = ANY (ARRAY( SELECT a.series_id
+   FROM public.series_access a
+  WHERE ((a.expires_at > now()) AND (a.access >= 2)))))));
 
-CREATE POLICY readings_window_update ON public.readings FOR UPDATE TO readings_guest USING ((EXISTS ( SELECT
+CREATE POLICY readings_window_update ON public.readings FOR UPDATE TO readings_guest USING (((EXISTS ( SELECT
    FROM public.series_windows w
-  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.writable_until > now()) AND (w.series_id = readings.series_id) AND (readings.at >= w.from_at) AND (readings.at < w.until_at))))) WITH CHECK ((EXISTS ( SELECT
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.writable_until > now()) AND (w.series_id = readings.series_id) AND (readings.at >= w.from_at) AND (readings.at < w.until_at)))) OR (series_id = ANY (ARRAY( SELECT a.series_id
+   FROM public.series_access a
+  WHERE ((a.expires_at > now()) AND (a.access >= 2))))))) WITH CHECK (((EXISTS ( SELECT
    FROM public.series_windows w
-  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.writable_until > now()) AND (w.series_id = readings.series_id) AND (readings.at >= w.from_at) AND (readings.at < w.until_at)))));
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()) AND (w.writable_until > now()) AND (w.series_id = readings.series_id) AND (readings.at >= w.from_at) AND (readings.at < w.until_at)))) OR (series_id = ANY (ARRAY( SELECT a.series_id
+   FROM public.series_access a
+  WHERE ((a.expires_at > now()) AND (a.access >= 2)))))));
 
 ALTER TABLE public.series ENABLE ROW LEVEL SECURITY;
 
@@ -1421,13 +1494,19 @@ CREATE POLICY series_types_select ON public.series_types FOR SELECT USING (true)
 
 CREATE POLICY series_types_update ON public.series_types FOR UPDATE USING ((( SELECT public.app_user_id() AS app_user_id) IS NULL));
 
-CREATE POLICY series_window ON public.series FOR SELECT TO readings_guest USING (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (series_id = ANY (ARRAY( SELECT w.series_id
+CREATE POLICY series_window ON public.series FOR SELECT TO readings_guest USING (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND ((series_id = ANY (ARRAY( SELECT w.series_id
    FROM public.series_windows w
-  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now())))))));
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()))))) OR (source_id = ANY (ARRAY( SELECT a.source_id
+   FROM public.source_access a
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 1))))) OR (series_id = ANY (ARRAY( SELECT a.series_id
+   FROM public.series_access a
+  WHERE ((a.expires_at > now()) AND (a.access >= 0))))))));
 
 ALTER TABLE public.series_windows ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.source_access ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.source_windows ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.sources ENABLE ROW LEVEL SECURITY;
 
@@ -1445,9 +1524,13 @@ CREATE POLICY sources_update ON public.sources FOR UPDATE TO readings_app USING 
    FROM public.source_access a
   WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 3))))))));
 
-CREATE POLICY sources_window ON public.sources FOR SELECT TO readings_guest USING (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (source_id = ANY (ARRAY( SELECT w.source_id
+CREATE POLICY sources_window ON public.sources FOR SELECT TO readings_guest USING (((user_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND ((source_id = ANY (ARRAY( SELECT w.source_id
    FROM public.series_windows w
-  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now())))))));
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()))))) OR (source_id = ANY (ARRAY( SELECT w.source_id
+   FROM public.source_windows w
+  WHERE ((w.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (w.expires_at > now()))))) OR (source_id = ANY (ARRAY( SELECT a.source_id
+   FROM public.source_access a
+  WHERE ((a.owner_id = ( SELECT public.app_owner_id() AS app_owner_id)) AND (a.expires_at > now()) AND (a.access >= 0))))))));
 
 REVOKE USAGE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO readings_app;
@@ -1477,6 +1560,8 @@ GRANT ALL ON FUNCTION public.forget_old_access(most integer) TO readings_app;
 REVOKE ALL ON FUNCTION public.give_owner_access() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.granted_series(p_owner uuid, p_source uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.granted_source_windows(p_owner uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.grants_changed() FROM PUBLIC;
 
@@ -1626,6 +1711,12 @@ GRANT SELECT ON TABLE public.series_windows TO readings_guest;
 GRANT SELECT ON TABLE public.source_access TO readings_app;
 GRANT SELECT ON TABLE public.source_access TO readings_backup;
 GRANT SELECT ON TABLE public.source_access TO readings_readonly;
+GRANT SELECT ON TABLE public.source_access TO readings_guest;
+
+GRANT SELECT ON TABLE public.source_windows TO readings_app;
+GRANT SELECT ON TABLE public.source_windows TO readings_backup;
+GRANT SELECT ON TABLE public.source_windows TO readings_readonly;
+GRANT SELECT ON TABLE public.source_windows TO readings_guest;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sources TO readings_app;
 GRANT SELECT ON TABLE public.sources TO readings_backup;

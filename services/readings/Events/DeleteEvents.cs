@@ -16,16 +16,19 @@ public static class DeleteEvents
         var answer = await sources.WriteAsync(user, sourceId, async source =>
         {
             source.Require(Access.Write);
-            KnownSource.RequireWithin(source.EventsWritable, since, until);
+            source.EventsWritable?.Require(since, until);
             await using var db = await database.BeginAsync(source.As(user), ct);
             if (await db.ScalarAsync<int?>("select version from sources where source_id = @sourceId", new { sourceId }) is null) return null;
-            var deleted = await db.ExecuteAsync(
+            const string Meant =
                 """
-                delete from events
+                from events
                 where source_id = @sourceId and (@kind::text is null or kind = @kind)
                     and (@since::timestamptz is null or started_at >= @since) and (@until::timestamptz is null or started_at < @until)
-                """,
-                new { sourceId, kind, since = Utc(since), until = Utc(until) });
+                """;
+            var range = new { sourceId, kind, since = Utc(since), until = Utc(until) };
+            var deleted = await db.ExecuteAsync($"delete {Meant}", range);
+            // What is left begins in the window and ends behind it: all or nothing.
+            if (source.EventsWritable is { } open && await db.ScalarAsync<bool>($"select exists (select {Meant})", range)) throw new ProblemException(403, Windows.Outside, open.Text);
             if (source.IsShared && deleted > 0) await AccessLog.NoteAsync(db, source.As(user), sourceId, "delete", deleted);
             await db.CommitAsync();
             return new DeleteReadings.Response(deleted);

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
+using Npgsql;
 using OpenReadings.Chassis;
 using OpenReadings.Units;
 
@@ -34,12 +35,23 @@ public static class RecordEvents
     private static async Task<IResult> HandleAsync(
         Guid sourceId, Request request, CurrentUser user, Database database, KnownSources sources, TimeProvider clock, CancellationToken ct)
     {
-        var answer = await sources.WriteAsync(user, sourceId, source => StoreAsync(database, user, source, request.Events!, clock, ct), ct);
+        var answer = await sources.WriteAsync(user, sourceId, async source =>
+        {
+            try
+            {
+                return await StoreAsync(database, user, source, request.Events!, areIdsFree: true, clock, ct);
+            }
+            // By an event that the person does not see, or that came meanwhile. Which event it is, its id does not say.
+            catch (PostgresException e) when (e.ConstraintName == "events_pkey")
+            {
+                return await StoreAsync(database, user, source, request.Events!, areIdsFree: false, clock, ct);
+            }
+        }, ct);
         return answer is null ? Sources.NotFound(sourceId) : TypedResults.Ok(answer);
     }
 
     private static async Task<RecordReadings.Response?> StoreAsync(
-        Database database, CurrentUser user, KnownSource source, IReadOnlyList<Given> given, TimeProvider clock, CancellationToken ct)
+        Database database, CurrentUser user, KnownSource source, IReadOnlyList<Given> given, bool areIdsFree, TimeProvider clock, CancellationToken ct)
     {
         source.Require(Access.Write);
         var rejected = new List<ProblemItem>();
@@ -73,8 +85,8 @@ public static class RecordEvents
             """,
             new
             {
-                // Which ids are taken, is known of what one sees only; and of two events that name the same id, the first has it.
-                source.SourceId, ids = all.Select(one => !source.IsShared && ids.Add(one.Id) ? one.Id : OrderedId.Next()).ToArray(), fresh = all.Select(_ => OrderedId.Next()).ToArray(),
+                // Of two that name the same id, the first has it.
+                source.SourceId, ids = all.Select(one => areIdsFree && ids.Add(one.Id) ? one.Id : OrderedId.Next()).ToArray(), fresh = all.Select(_ => OrderedId.Next()).ToArray(),
                 kinds = all.Select(one => one.Kind).ToArray(), types = all.Select(one => one.Type).ToArray(),
                 from = all.Select(one => Timestamp.ToUtc(one.From)).ToArray(), to = all.Select(one => Timestamp.ToUtc(one.To)).ToArray(),
                 fromOffsets = all.Select(one => one.FromOffset).ToArray(), toOffsets = all.Select(one => one.ToOffset).ToArray(),
@@ -86,7 +98,7 @@ public static class RecordEvents
         return new RecordReadings.Response(stored, unchanged + all.Length - written.Count, written.Count - stored, rejected);
     }
 
-    private static Checked? Check(Given given, int index, TimeProvider clock, Window[]? writable, List<ProblemItem> rejected)
+    private static Checked? Check(Given given, int index, TimeProvider clock, Windows? writable, List<ProblemItem> rejected)
     {
         Checked? Reject(string below, string type, string detail)
         {
@@ -102,8 +114,7 @@ public static class RecordEvents
         if (to < from) return Reject("/to", "end-before-beginning", "An event does not end before it begins.");
         if (from < Timestamp.Earliest || to > Timestamp.Of(clock.GetUtcNow().AddDays(1)))
             return Reject("/to", "impossible-date", "An event is neither older than the year 1900 nor from the future.");
-        if (writable is not null && !Array.Exists(writable, window => window.Covers(from, to)))
-            return Reject("/from", KnownSource.OutsideWindow, KnownSource.Open(writable));
+        if (writable?.Cover(from, to) is false) return Reject("/from", Windows.Outside, writable.Text);
         var measured = new SortedDictionary<string, Amount>(StringComparer.Ordinal);
         foreach (var (name, amount) in given.Values ?? new Dictionary<string, Amount>())
         {

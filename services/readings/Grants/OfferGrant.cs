@@ -71,7 +71,7 @@ public static class OfferGrant
         }
         catch (PostgresException e) when (e.ConstraintName == "grant_exceeds")
         {
-            return Problems.Of(403, "grant-exceeds", "Nobody can grant on more than they have: it takes the access 'admin', and an end that is not later.");
+            return Problems.Of(403, "grant-exceeds", "Nobody can grant on more than they have: it takes the access 'admin', an end that is not later, and where they have a window, one that lies in it.");
         }
         catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.ForeignKeyViolation)
         {

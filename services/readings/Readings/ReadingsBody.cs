@@ -192,7 +192,7 @@ internal sealed class ReadingsBody(KnownSource source, DateTimeOffset now)
         else if (TimeFaultOf(time) is { } late) Reject(place, "/at", late.Type, late.Detail);
         else if (fault is not null) rejected.Add(fault);
         else if (!hasValues || cells.Count == 0) Reject(place, "/values", "missing-values", "A reading needs 'values' with at least one metric.");
-        else if (ClosedAt(time.At) is { } closed) Reject(place, "/at", KnownSource.OutsideWindow, KnownSource.Open(closed));
+        else if (ClosedAt(time.At) is { } open) Reject(place, "/at", Windows.Outside, open.Text);
         else
             foreach (var cell in cells) RowsOf(cell.Metric).Add(Items - 1, time.At, time.Offset, cell.Metric, cell.Value);
     }
@@ -211,16 +211,16 @@ internal sealed class ReadingsBody(KnownSource source, DateTimeOffset now)
             if (rows is null) Reject(place, "/metric", "unknown-metric", Unknown(metricName));
             else if (TimeFaultOf(times[i]) is { } late) Reject(place, $"/at/{i}", late.Type, late.Detail);
             else if (NumberFaultOf(numbers[i]) is { } bad) Reject(place, $"/values/{i}", bad.Type, bad.Detail);
-            else if (metric!.IsClosedAt(times[i].At)) Reject(place, $"/at/{i}", KnownSource.OutsideWindow, KnownSource.Open(metric.Writable!));
+            else if (metric!.Writable is { AreNone: false } open && !open.Contain(times[i].At)) Reject(place, $"/at/{i}", Windows.Outside, open.Text);
             else rows.Add(Items - 1, times[i].At, times[i].Offset, metric, numbers[i].Value);
         }
     }
 
     // Of the first metric of the row that may be written to, and not at this time: when it may.
-    private Window[]? ClosedAt(long at)
+    private Windows? ClosedAt(long at)
     {
         foreach (var cell in cells)
-            if (cell.Metric.IsClosedAt(at)) return cell.Metric.Writable;
+            if (cell.Metric.Writable is { AreNone: false } open && !open.Contain(at)) return open;
         return null;
     }
 

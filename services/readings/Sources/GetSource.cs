@@ -10,11 +10,11 @@ public static class GetSource
 
     private static async Task<IResult> HandleAsync(Guid sourceId, HttpContext http, CurrentUser user, Database database, KnownSources known, CancellationToken ct)
     {
-        var rows = await database.ReadAsync<Sources.Row>(user, Sources.Select, new { sourceId, after = (Guid?)null, limit = 1 }, ct);
+        var rows = user.Owner is null ? await ReadAsync() : [];
         if (rows.Count == 0 && await known.FindAsync(user, sourceId, ct) is { } shared)
         {
             user = shared.As(user);
-            rows = await database.ReadAsync<Sources.Row>(user, Sources.Select, new { sourceId, after = (Guid?)null, limit = 1 }, ct);
+            rows = await ReadAsync();
         }
         if (rows.Count == 0) return Sources.NotFound(sourceId);
         if (user.Owner is not null) await AccessLog.NoteAsync(database, user, sourceId, "read", ct);
@@ -22,5 +22,8 @@ public static class GetSource
         if (http.Request.GetTypedHeaders().IfNoneMatch.Any(tag => tag.Tag == "*" || tag.Tag == Sources.ETag(rows[0].Version)))
             return TypedResults.StatusCode(304);
         return TypedResults.Ok(rows[0].ToSource());
+
+        Task<IReadOnlyList<Sources.Row>> ReadAsync() =>
+            database.ReadAsync<Sources.Row>(user, Sources.Select, new { sourceId, after = (Guid?)null, limit = 1 }, ct);
     }
 }

@@ -34,34 +34,32 @@ internal sealed class KnownSources(Database database) : IDisposable
 
     private async Task<KnownSource?> SharedAsync(CurrentUser user, Guid sourceId, CancellationToken ct)
     {
-        var shared = await GrantedAsync(user, sourceId, ct);
-        if (shared.Count == 0 && user.Owner is { } owner && await IsPublicAsync(user with { Owner = null }, owner, sourceId, ct)) shared = await GrantedAsync(user, sourceId, ct);
-        // Whoever may write to all of it needs no window. What is open for good is a window without an end to a guest.
-        var windows = shared.All(one => one.Access < (short)Access.Write) ? await WindowsAsync(user, sourceId, ct) : [];
-        var owners = shared.Concat(windows).Select(one => one.OwnerId).Distinct().ToList();
-        if (owners.Count == 0) return null;
-        if (owners.Count > 1)
+        var shared = await OpenAsync(user, sourceId, ct);
+        if (!shared.Any(one => one.Access is not null) && user.Owner is { } owner && await IsPublicAsync(user with { Owner = null }, owner, sourceId, ct)) shared = await OpenAsync(user, sourceId, ct);
+        if (shared.Count == 0) return null;
+        if (shared.Count > 1)
             throw new ProblemException(409, "owner-required", "Several people share a source of this id with you: say whose you mean with 'owner'.");
-        user = user with { Owner = owners[0] };
-        return windows is [var window] && (shared.Count == 0 || shared[0].Access < window.Access)
+        user = user with { Owner = shared[0].OwnerId };
+        // A guest has what is open for good too, but for the days that were counted beforehand: only whom a window opens more to, is one.
+        return shared[0].Window > (shared[0].Access ?? (short)Access.Part)
             ? await LoadAsGuestAsync(user with { Role = Guest }, sourceId, ct)
-            : await LoadAsync(user, sourceId, ct, (Access)shared[0].Access);
+            : await LoadAsync(user, sourceId, ct, (Access)shared[0].Access!);
     }
 
-    private Task<IReadOnlyList<SharedRow>> GrantedAsync(CurrentUser user, Guid sourceId, CancellationToken ct) =>
+    // The most that is open of it for good, and in windows: of each owner, who is rarely more than one.
+    private Task<IReadOnlyList<SharedRow>> OpenAsync(CurrentUser user, Guid sourceId, CancellationToken ct) =>
         database.ReadAsync<SharedRow>(user,
             """
-            select owner_id, max(access) as access from source_access
-            where source_id = @sourceId and (@Owner::uuid is null or owner_id = @Owner) and expires_at > now()
-            group by owner_id
-            limit 2
-            """, new { sourceId, user.Owner }, ct);
-
-    private Task<IReadOnlyList<SharedRow>> WindowsAsync(CurrentUser user, Guid sourceId, CancellationToken ct) =>
-        database.ReadAsync<SharedRow>(user,
-            """
-            select owner_id, (case when max(writable_until) > now() then 2 else 1 end)::int2 as access from series_windows
-            where source_id = @sourceId and (@Owner::uuid is null or owner_id = @Owner) and expires_at > now()
+            select owner_id, max(access) as access, max("window") as "window" from (
+                select owner_id, access, null::int2 as "window" from source_access
+                where source_id = @sourceId and expires_at > now()
+                union all
+                select owner_id, null, (case when writable_until > now() then 2 else 1 end)::int2 from series_windows
+                where source_id = @sourceId and expires_at > now()
+                union all
+                select owner_id, null, (case when writable_until > now() then 2 else 1 end)::int2 from source_windows
+                where source_id = @sourceId and expires_at > now()) as o
+            where @Owner::uuid is null or owner_id = @Owner
             group by owner_id
             limit 2
             """, new { sourceId, user.Owner }, ct);
@@ -98,24 +96,35 @@ internal sealed class KnownSources(Database database) : IDisposable
         var windows = (await database.ReadAsync<WindowRow>(user,
             """
             select series_id, lower(open) as from_at, upper(open) as until_at from (
-                select series_id, unnest(range_agg(tstzrange(from_at, until_at))) as open from series_windows
-                where owner_id = @Owner and source_id = @sourceId and writable_until > now()
+                select series_id, unnest(range_agg(open)) as open from (
+                    select series_id, tstzrange(from_at, until_at) as open from series_windows
+                    where owner_id = @Owner and source_id = @sourceId and expires_at > now() and writable_until > now()
+                    union all
+                    select m.series_id, tstzrange('-infinity', 'infinity') from metrics m join series_access a using (series_id)
+                    where m.source_id = @sourceId and a.expires_at > now() and a.access >= 2) as s
                 group by series_id
                 union all
                 -- An event lies in one of them: where they touch, none goes across.
-                select distinct null::int, tstzrange(from_at, until_at) from series_windows
-                where owner_id = @Owner and source_id = @sourceId and events_writable_until > now()) as w
+                select null, tstzrange(from_at, until_at) from source_windows
+                where owner_id = @Owner and source_id = @sourceId and expires_at > now() and writable_until > now()
+                union all
+                select null, tstzrange('-infinity', 'infinity') from source_access
+                where owner_id = @Owner and source_id = @sourceId and expires_at > now() and access >= 2) as w
             """, new { user.Owner, sourceId }, ct)).ToLookup(row => row.SeriesId, row => new Window(Timestamp.Of(row.FromAt), Timestamp.Of(row.UntilAt)));
-        Window[] ofEvents = [.. windows[null]];
+        var ofEvents = new Windows([.. windows[null]]);
+        var bySeries = new Dictionary<int, Windows>();
         return await LoadAsync(user, sourceId, ct, AccessOf(ofEvents)) is { } known
             ? known with
             {
                 EventsWritable = ofEvents,
-                Metrics = Array.ConvertAll(known.Metrics, metric => windows[metric.SeriesId].ToArray() is var open ? metric with { Access = AccessOf(open), Writable = open } : metric),
+                Metrics = Array.ConvertAll(known.Metrics, metric => metric with { Access = AccessOf(Of(metric.SeriesId)), Writable = Of(metric.SeriesId) }),
             }
             : null;
 
-        static Access AccessOf(Window[] writable) => writable.Length > 0 ? Access.Write : Access.Read;
+        static Access AccessOf(Windows writable) => writable.AreNone ? Access.Read : Access.Write;
+
+        // One for all metrics of a series, so that what it says is said once.
+        Windows Of(int series) => bySeries.TryGetValue(series, out var known) ? known : bySeries[series] = new([.. windows[series]]);
     }
 
     public void Forget(CurrentUser user, Guid sourceId) => cache.Remove(Key(user, sourceId));
@@ -179,7 +188,7 @@ internal sealed class KnownSources(Database database) : IDisposable
 
     public void Dispose() => cache.Dispose();
 
-    private sealed record SharedRow(Guid OwnerId, short Access);
+    private sealed record SharedRow(Guid OwnerId, short? Access, short? Window);
     private sealed record WindowRow(int? SeriesId, DateTime FromAt, DateTime UntilAt);
     private sealed record Row(
         int Version, string? TimeZone, string? Metric, int? SeriesId, short? Slot, string? Unit, string? TypeCode, string? GroupName, int? Access);

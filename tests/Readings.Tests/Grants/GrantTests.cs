@@ -44,8 +44,8 @@ public sealed class GrantTests(ReadingsService service)
             update grants set ends_at = now() - interval '1 second' where grant_id = @grant;
             update series_access set expires_at = now() - interval '1 second' where user_id = (select reader_id(grantee_id, client_id) from grants where grant_id = @grant);
             update source_access set expires_at = now() - interval '1 second' where user_id = (select reader_id(grantee_id, client_id) from grants where grant_id = @grant);
-            update series_windows set expires_at = now() - interval '1 second', writable_until = least(writable_until, now() - interval '1 second'),
-                events_writable_until = least(events_writable_until, now() - interval '1 second') where user_id = (select reader_id(grantee_id, client_id) from grants where grant_id = @grant);
+            update source_windows set expires_at = now() - interval '1 second' where user_id = (select reader_id(grantee_id, client_id) from grants where grant_id = @grant);
+            update series_windows set expires_at = now() - interval '1 second' where user_id = (select reader_id(grantee_id, client_id) from grants where grant_id = @grant);
             set session_replication_role = origin;
             """, new { grant });
     }

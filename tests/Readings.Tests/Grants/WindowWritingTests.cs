@@ -39,8 +39,8 @@ public sealed class WindowWritingTests(ReadingsService service)
 
         if (isWhole)
         {
-            var mixed = await DoneAsync(bob, "POST", events, Events(("2026-10-03T04:00:00Z", "2026-10-03T05:00:00Z"), ("2026-10-03T04:00:00Z", "2026-10-03T05:00:01Z")));
-            Assert.Equal((1, "/events/1/from"), (mixed.GetProperty("stored").GetInt32(), Rejected(mixed).Single().Pointer));
+            var mixed = await DoneAsync(bob, "POST", events, Events(("2026-10-03T04:00:00Z", "2026-10-03T05:00:00Z"), ("2026-10-03T04:00:00Z", "2026-10-03T05:00:01Z"), ("2026-10-03T05:00:00Z", "2026-10-03T05:00:00Z")));
+            Assert.Equal((1, "/events/1/from /events/2/from"), (mixed.GetProperty("stored").GetInt32(), string.Join(' ', Rejected(mixed).Select(item => item.Pointer))));
             Assert.Equal("outside-window", await RefusedAsync(bob, "DELETE", events));
             Assert.Equal(2, (await DoneAsync(bob, "DELETE", $"{events}&from=2026-10-02T03:00:00Z&to=2026-10-03T05:00:00Z")).GetProperty("deleted").GetInt32());
             Assert.Equal(["before", "across"], (await ada.GetAsync($"sources/{source}/events")).GetProperty("events").EnumerateArray().Select(one => one.GetProperty("type").GetString()));
@@ -77,6 +77,59 @@ public sealed class WindowWritingTests(ReadingsService service)
         // An event lies in one window, and only that of the source is for events.
         var answer = await DoneAsync(bob, "POST", $"sources/{source}/events", Events(("2026-10-02T03:10:00Z", "2026-10-02T03:20:00Z"), ("2026-10-02T03:50:00Z", "2026-10-02T04:10:00Z"), ("2026-10-02T05:00:00Z", "2026-10-02T05:10:00Z")));
         Assert.Equal((1, 2), (answer.GetProperty("stored").GetInt32(), answer.GetProperty("rejected").GetArrayLength()));
+        // One that begins in the window and ends behind it is seen, and not theirs to delete: nor is the other one then.
+        await DoneAsync(ada, "POST", $"sources/{source}/events", Events(("2026-10-02T03:30:00Z", "2026-10-02T06:00:00Z")));
+        Assert.Equal("outside-window", await RefusedAsync(bob, "DELETE", $"sources/{source}/events?from=2026-10-02T03:00:00Z&to=2026-10-02T04:00:00Z"));
+        Assert.Equal(5, (await bob.GetAsync($"sources/{source}/events")).GetProperty("events").GetArrayLength());
+        Assert.Equal(1, (await DoneAsync(bob, "DELETE", $"sources/{source}/events?from=2026-10-02T03:00:00Z&to=2026-10-02T03:30:00Z")).GetProperty("deleted").GetInt32());
+    }
+
+    [Fact]
+    public async Task What_somebody_has_for_good_they_have_through_the_application_of_a_window_too()
+    {
+        var (ada, bob, source) = await WindowTests.SettingAsync(service);
+        var program = service.NewApplication();
+        var through = bob.Through(program);
+        await ShareAsync(ada, bob, "source", source, "read");
+        await ShareAsync(ada, bob, "source", source, "write", WindowTests.Window + $$""", "client_id": "{{program.Id}}" """);
+        Assert.Equal((96, 3), (await CountAsync(through, "readings"), await CountAsync(through, "events")));
+        Assert.Equal((1, 0, 0, 0), await through.CountsAsync(source, Given.Rows(Given.Row("2026-10-02T03:30:00Z", ("heart_rate", 1)))));
+        Assert.Equal("access-too-low", await RefusedAsync(bob, "POST", $"sources/{source}/readings", Given.Rows(Given.Row("2026-10-02T03:40:00Z", ("heart_rate", 1)))));
+
+        var (carol, other) = (service.NewPerson(), service.NewApplication());
+        await GrantTests.AcceptAsync(carol, (await GrantTests.OfferAsync(ada, $$"""{"opens": "metric", "source_id": "{{source}}", "metric": "steps", "access": "write"}""")).Code);
+        await ShareAsync(ada, carol, "metric", source, "read", WindowTests.Window + $$""", "client_id": "{{other.Id}}" """);
+        var both = carol.Through(other);
+        Assert.Equal((1, 0, 0, 0), await both.CountsAsync(source, Given.Rows(Given.Row("2026-10-01T03:30:00Z", ("steps", 4)))));
+        Assert.Equal(2, (await both.GetAsync($"sources/{source}?owner={ada.Id}")).GetProperty("metrics").EnumerateObject().Count());
+        Assert.Equal((97, 27), (await CountAsync(both, "readings", "steps"), await CountAsync(both, "readings", "heart_rate")));
+
+        async Task<int> CountAsync(Person who, string what, string? metric = null) =>
+            (await who.GetAsync($"sources/{source}/{what}?limit=1000{(metric is null ? "" : $"&metric={metric}")}")).GetProperty(what).GetArrayLength();
+    }
+
+    [Fact]
+    public async Task A_source_of_events_alone_has_windows_too_and_one_that_comes_later()
+    {
+        var (ada, bob, _) = await WindowTests.SettingAsync(service);
+        await ShareAsync(ada, bob, "everything", Guid.Empty, "write", WindowTests.Window);
+        var diary = await ada.SourceAsync("""{"name": "Diary", "kind": "diary", "metrics": {}}""");
+        var answer = await DoneAsync(bob, "POST", $"sources/{diary}/events", Events(("2026-10-02T04:00:00Z", "2026-10-02T05:00:00Z"), ("2026-10-01T04:00:00Z", "2026-10-01T05:00:00Z")));
+        Assert.Equal((1, 1), (answer.GetProperty("stored").GetInt32(), answer.GetProperty("rejected").GetArrayLength()));
+        Assert.Single((await bob.GetAsync($"sources/{diary}/events")).GetProperty("events").EnumerateArray());
+        Assert.Contains("write", (await ada.GetAsync("access-log")).GetProperty("entries").EnumerateArray().Select(entry => entry.GetProperty("verb").GetString()));
+        await ada.SendAsync(HttpMethod.Delete, $"sources/{diary}");
+        Assert.Empty(await service.TruthAsync<int>("select 1 from source_windows where source_id = @diary", new { diary }));
+    }
+
+    [Fact]
+    public async Task However_many_windows_there_are_a_refusal_stays_short()
+    {
+        var (ada, bob, source) = await WindowTests.SettingAsync(service);
+        for (var day = 1; day < 6; day++) await ShareAsync(ada, bob, "metric", source, "write", $$""", "from": "2026-10-0{{day}}T00:00:00Z", "until": "2026-10-0{{day}}T01:00:00Z" """);
+        var answer = await DoneAsync(bob, "POST", $"sources/{source}/readings", Given.Rows(Given.Row("2026-10-02T03:30:00Z", ("heart_rate", 1))));
+        Assert.Equal("This was shared with you for writing from 2026-10-01T00:00:00Z until 2026-10-01T01:00:00Z and from 2026-10-02T00:00:00Z until 2026-10-02T01:00:00Z "
+            + "and from 2026-10-03T00:00:00Z until 2026-10-03T01:00:00Z and at other times only.", answer.GetProperty("rejected")[0].GetProperty("detail").GetString());
     }
 
     [Fact]
@@ -128,7 +181,10 @@ public sealed class WindowWritingTests(ReadingsService service)
                         {"id": "{{hidden}}", "kind": "sleep", "type": "b", "from": "2026-10-02T04:00:00Z", "to": "2026-10-02T05:00:00Z"}]}
             """;
         Assert.Equal(2, (await DoneAsync(bob, "POST", $"sources/{source}/events", body)).GetProperty("stored").GetInt32());
-        // Nor does one id twice in a request lose an event.
+        // One that is free is kept, whoever gives it; and one id twice in a request loses no event.
+        var free = Guid.CreateVersion7();
+        await DoneAsync(bob, "POST", $"sources/{source}/events", $$"""{"events": [{"id": "{{free}}", "kind": "sleep", "type": "c", "from": "2026-10-02T04:00:00Z", "to": "2026-10-02T05:00:00Z"}]}""");
+        Assert.Contains(free, (await bob.GetAsync($"sources/{source}/events")).GetProperty("events").EnumerateArray().Select(one => one.GetProperty("id").GetGuid()));
         Assert.Equal(2, (await DoneAsync(ada, "POST", $"sources/{source}/events", body.Replace(hidden.ToString(), Guid.CreateVersion7().ToString(), StringComparison.Ordinal).Replace("04:00", "04:10", StringComparison.Ordinal))).GetProperty("stored").GetInt32());
     }
 
