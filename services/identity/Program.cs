@@ -20,6 +20,8 @@ using OpenReadings.Identity.Tokens;
 
 [assembly: System.Runtime.Versioning.UnsupportedOSPlatform("windows")]      // mails in files are kept from others by their mode
 
+if (HashingProcess.IsMeant(args)) return HashingProcess.Run(args);
+
 var builder = WebApplication.CreateBuilder(args).AddChassis("identity",
     new Subscription("identity.erased-readings", "readings.events").On<AccountErased, NoteErased>(),
     new Subscription("identity.erased-sync", "sync.events").On<AccountErased, NoteErased>().On<ArchiveTaken, NoteArchive>());

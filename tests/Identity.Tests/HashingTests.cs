@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Logging.Abstractions;
+using OpenReadings.Chassis;
 using OpenReadings.Identity.Passwords;
 using static System.Net.HttpStatusCode;
 
@@ -48,14 +50,52 @@ public sealed class HashingTests(HashingTests.SmallService service) : IClassFixt
     [Fact]
     public async Task Hashing_gives_way_to_what_else_the_machine_does()
     {
-        using var passwords = new PasswordHasher(new ConfigurationBuilder()
-            .AddInMemoryCollection([new("Passwords:Threads", "1"), new("Passwords:Niceness", "7")]).Build());
-        await passwords.StartAsync(Ct);
-        await passwords.HashAsync("Not-for-any-log-9", Ct);
+        using var passwords = await StartedAsync();
         // proc(5): the nineteenth of a thread's numbers, the name in brackets being the second.
-        var niceness = Directory.GetDirectories("/proc/self/task").Select(task => File.ReadAllText($"{task}/stat"))
+        var niceness = Directory.GetDirectories($"/proc/{passwords.ProcessId}/task").Select(task => File.ReadAllText($"{task}/stat"))
             .Where(stat => stat.Contains("(passwords 0)", StringComparison.Ordinal)).Select(stat => stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[16]);
         Assert.Contains("7", niceness);
+    }
+
+    [Fact]
+    public async Task The_process_that_hashes_knows_none_of_our_secrets_and_ends_with_us()
+    {
+        var passwords = await StartedAsync();
+        using var process = Process.GetProcessById(passwords.ProcessId!.Value);
+        var environment = (await File.ReadAllTextAsync($"/proc/{process.Id}/environ", Ct)).Split('\0', StringSplitOptions.RemoveEmptyEntries);
+        Assert.All(environment, setting => Assert.Matches("^(PATH|DOTNET_[A-Za-z_]+)=", setting));
+        passwords.Dispose();
+        await process.WaitForExitAsync(Ct);
+    }
+
+    [Fact]
+    public async Task When_the_process_that_hashes_ends_whoever_waits_is_told_to_try_again_and_another_takes_its_place()
+    {
+        using var passwords = await StartedAsync();
+        var hash = await passwords.HashAsync("Not-for-any-log-9", Ct);
+        ProblemException? refusal = null;
+        // Until the question was with it in time.
+        for (var wait = 100; refusal is null; wait *= 2)
+        {
+            using var process = Process.GetProcessById(passwords.ProcessId!.Value);
+            using (var stop = Process.Start("kill", ["-STOP", $"{process.Id}"])) await stop.WaitForExitAsync(Ct);
+            var waiting = passwords.IsRightAsync(hash, "Not-for-any-log-9", Ct);
+            await Task.WhenAny(waiting, Task.Delay(wait, Ct));
+            process.Kill();
+            try { Assert.True(await waiting); }
+            catch (ProblemException e) { refusal = e; }
+        }
+        Assert.Equal((503, "busy"), (refusal.Status, refusal.Type));
+        Assert.True(await passwords.IsRightAsync(hash, "Not-for-any-log-9", Ct));
+        Assert.False(await passwords.IsRightAsync(hash, "Not-for-any-log-8", Ct));
+    }
+
+    private static async Task<PasswordHasher> StartedAsync()
+    {
+        var passwords = new PasswordHasher(new ConfigurationBuilder()
+            .AddInMemoryCollection([new("Passwords:Threads", "1"), new("Passwords:Niceness", "7")]).Build(), NullLogger<PasswordHasher>.Instance);
+        await passwords.StartAsync(Ct);
+        return passwords;
     }
 
     [Fact]

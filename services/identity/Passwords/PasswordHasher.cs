@@ -1,28 +1,43 @@
-using System.Collections.Concurrent;
+using System.ComponentModel;
 using System.Security.Cryptography;
+using System.Threading.Channels;
 using OpenReadings.Chassis;
 
 namespace OpenReadings.Identity.Passwords;
 
 /// <summary>
-/// Hashes and checks passwords on threads of its own. One hash takes tens of milliseconds of a core and 19 MiB:
-/// sign-ins may fill these threads and a short queue (then 503 <c>busy</c>), but never the thread pool that serves
-/// everybody else.
+/// Hashes and checks passwords in a process of its own, on threads that give way to everybody else's. One hash takes tens of milliseconds of a
+/// core and 19 MiB: sign-ins may fill these threads and a short queue (then 503 <c>busy</c>), but never what serves everybody else.
 /// </summary>
-public sealed class PasswordHasher(IConfiguration config) : IHostedService, IDisposable
+public sealed class PasswordHasher : IHostedService, IDisposable
 {
-    private readonly int threads = config.GetValue("Passwords:Threads", Math.Max(1, Environment.ProcessorCount - 1));
-    private readonly int niceness = config.GetValue("Passwords:Niceness", 19);
-    private readonly BlockingCollection<Action> waiting = new(config.GetValue("Passwords:Waiting", 50));
-    private readonly Lazy<string> nobodys = new(() => Argon2.Hash(Guid.NewGuid().ToString()));
+    private readonly ILogger<PasswordHasher> log;
+    private readonly HashingProcess process;
+    private readonly Channel<Func<Task>> waiting;
+    private readonly int threads;
+    private string nobodys = "";
     private long done;
 
-    public Task StartAsync(CancellationToken cancellationToken)
+    public PasswordHasher(IConfiguration config, ILogger<PasswordHasher> log)
+    {
+        this.log = log;
+        threads = config.GetValue("Passwords:Threads", Math.Max(1, Environment.ProcessorCount - 1));
+        process = new(threads, config.GetValue("Passwords:Niceness", 19));
+        waiting = Channel.CreateBounded<Func<Task>>(config.GetValue("Passwords:Waiting", 50));
+    }
+
+    public async Task StartAsync(CancellationToken cancellationToken)
     {
         Argon2.Prepare();                                   // a machine without libsodium says so now
-        _ = nobodys.Value;                                  // at the first sign-in it would show in that one's time
-        for (var i = 0; i < threads; i++) new Thread(Work) { IsBackground = true, Name = $"passwords {i}" }.Start();
-        return Task.CompletedTask;
+        try
+        {
+            nobodys = await process.HashAsync(Guid.NewGuid().ToString());     // at the first sign-in it would show in that one's time
+        }
+        catch (Exception e) when (e is IOException or Win32Exception)
+        {
+            throw new StartRefusedException($"The process that hashes passwords does not run: {e.Message}");
+        }
+        for (var i = 0; i <= threads; i++) _ = WorkAsync();      // one more than are hashed at a time: it is there when one of them is done
     }
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
@@ -30,19 +45,22 @@ public sealed class PasswordHasher(IConfiguration config) : IHostedService, IDis
     /// <summary>How many were hashed or checked: a sign-in does one, whether the account exists or not.</summary>
     public long Done => Interlocked.Read(ref done);
 
-    public Task<string> HashAsync(string password, CancellationToken ct) => RunAsync(() => Argon2.Hash(password), ct);
+    /// <summary>Of the process that does it.</summary>
+    public int? ProcessId => process.Id;
+
+    public Task<string> HashAsync(string password, CancellationToken ct) => RunAsync(() => process.HashAsync(password), ct);
 
     /// <summary>Of a password that nobody knows: whoever wants one chooses it by mail.</summary>
     public Task<string> HashNobodysAsync(CancellationToken ct) => HashAsync(Convert.ToHexString(RandomNumberGenerator.GetBytes(32)), ct);
 
     /// <summary>A hash of null stands for no account: the same work is done, and the answer is no.</summary>
     public async Task<bool> IsRightAsync(string? hash, string password, CancellationToken ct) =>
-        await RunAsync(() => Argon2.Verify(hash ?? nobodys.Value, password), ct) && hash is not null;
+        await RunAsync(() => process.VerifyAsync(hash ?? nobodys, password), ct) && hash is not null;
 
-    private Task<T> RunAsync<T>(Func<T> work, CancellationToken ct)
+    private Task<T> RunAsync<T>(Func<Task<T>> work, CancellationToken ct)
     {
         var result = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
-        var taken = waiting.TryAdd(() =>
+        var taken = waiting.Writer.TryWrite(async () =>
         {
             // Nobody waits for it any more: the work would only hold up those who still do.
             if (ct.IsCancellationRequested)
@@ -52,22 +70,30 @@ public sealed class PasswordHasher(IConfiguration config) : IHostedService, IDis
             }
             try
             {
-                var answer = work();
+                var answer = await work();
                 Interlocked.Increment(ref done);            // before the caller goes on, who may ask for the number
                 result.TrySetResult(answer);
             }
+            catch (IOException e)
+            {
+                log.LogWarning("A password was not hashed: {Reason}", e.Message);
+                result.TrySetException(Busy());
+            }
             catch (Exception e) { result.TrySetException(e); }
         });
-        return taken
-            ? result.Task
-            : throw new ProblemException(503, "busy", "Too many people are signing in. Try again in a moment.");
+        return taken ? result.Task : throw Busy();
     }
 
-    private void Work()
+    private async Task WorkAsync()
     {
-        Scheduling.GiveWay(niceness);
-        foreach (var work in waiting.GetConsumingEnumerable()) work();
+        await foreach (var work in waiting.Reader.ReadAllAsync()) await work();
     }
 
-    public void Dispose() => waiting.CompleteAdding();
+    private static ProblemException Busy() => new(503, "busy", "Too many people are signing in. Try again in a moment.");
+
+    public void Dispose()
+    {
+        waiting.Writer.TryComplete();
+        process.Dispose();
+    }
 }

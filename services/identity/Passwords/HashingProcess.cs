@@ -1,0 +1,152 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace OpenReadings.Identity.Passwords;
+
+/// <summary>
+/// Hashes and checks passwords in a process of its own, which this one starts and asks through its standard input and output. Each hash maps and
+/// unmaps 19 MiB, and while the kernel does so for one thread of a process, all others of it may have to wait
+/// (docs/decisions/0055-passwords-in-a-process-of-their-own.md). It ends with this one: its input does. Should it end by itself, whoever waits for it
+/// is told so, and the next question starts another.
+/// </summary>
+internal sealed class HashingProcess(int threads, int niceness) : IDisposable
+{
+    private const string Verb = "hash-passwords", Right = "right", Wrong = "wrong";
+    private readonly Lock gate = new();
+    private readonly Dictionary<int, TaskCompletionSource<string>> asked = [];
+    private Process? process;
+    private BinaryWriter? questions;
+    private int last;
+    private bool isDisposed;
+
+    /// <summary>Of the process, if there is one.</summary>
+    public int? Id
+    {
+        get
+        {
+            lock (gate) return process?.Id;
+        }
+    }
+
+    public async Task<string> HashAsync(string password) =>
+        await AskAsync("", password) is { Length: > 0 } hash ? hash : throw new InsufficientMemoryException("There is no memory to hash a password with.");
+
+    public async Task<bool> VerifyAsync(string hash, string password) => await AskAsync(hash, password) == Right;
+
+    // A question is a number, the hash to check against or nothing, and the password. An answer is the number and the hash, nothing where there was
+    // no memory for it, or one of the two words.
+    private Task<string> AskAsync(string hash, string password)
+    {
+        var answer = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (gate)
+        {
+            ObjectDisposedException.ThrowIf(isDisposed, this);
+            if (process is null) Start();
+            asked.Add(++last, answer);
+            try
+            {
+                questions!.Write(last);
+                questions.Write(hash);
+                questions.Write(password);
+                questions.Flush();
+            }
+            catch (IOException) { }                              // it has ended: whoever reads its answers says so to all
+        }
+        return answer.Task;
+    }
+
+    private void Start()
+    {
+        var dotnet = Path.GetFileName(Environment.ProcessPath) == "dotnet" ? Environment.ProcessPath! : "dotnet";
+        string[] arguments = [typeof(HashingProcess).Assembly.Location, Verb, threads.ToString(CultureInfo.InvariantCulture), niceness.ToString(CultureInfo.InvariantCulture)];
+        var start = new ProcessStartInfo(dotnet, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true };
+        // It needs none of our secrets, and nobody is to look into it.
+        foreach (var name in start.Environment.Keys.Where(name => name != "PATH" && !name.StartsWith("DOTNET_", StringComparison.Ordinal)).ToList()) start.Environment.Remove(name);
+        start.Environment["DOTNET_EnableDiagnostics"] = "0";
+        var begun = Process.Start(start)!;
+        process = begun;
+        questions = new(begun.StandardInput.BaseStream, Encoding.UTF8);
+        new Thread(() => Listen(begun)) { IsBackground = true, Name = "passwords" }.Start();
+    }
+
+    private void Listen(Process to)
+    {
+        try
+        {
+            using var answers = new BinaryReader(to.StandardOutput.BaseStream, Encoding.UTF8);
+            while (true)
+            {
+                var (number, answer) = (answers.ReadInt32(), answers.ReadString());
+                lock (gate)
+                    if (asked.Remove(number, out var waiting)) waiting.SetResult(answer);
+            }
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException)
+        {
+            lock (gate)
+            {
+                foreach (var waiting in asked.Values) waiting.SetException(new IOException("The process that hashes passwords has ended.", e));
+                asked.Clear();
+                process = null;
+                to.Dispose();
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (gate)
+        {
+            isDisposed = true;
+            questions?.Dispose();
+        }
+    }
+
+    /// <summary>What the process itself does, if it was started to hash passwords: until its input ends.</summary>
+    public static bool IsMeant(string[] args) => args is [Verb, _, _];
+
+    /// <inheritdoc cref="IsMeant"/>
+    public static int Run(string[] args)
+    {
+        Argon2.Prepare();
+        // Whoever started it decides when it ends: a terminal interrupts both, and what was asked is still to be answered.
+        foreach (var signal in new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP }) PosixSignalRegistration.Create(signal, context => context.Cancel = true);
+        var niceness = int.Parse(args[2], CultureInfo.InvariantCulture);
+        var waiting = new BlockingCollection<(int Number, string Hash, string Password)>();
+        using var answers = new BinaryWriter(Console.OpenStandardOutput(), Encoding.UTF8);
+        for (var i = 0; i < int.Parse(args[1], CultureInfo.InvariantCulture); i++) new Thread(Work) { IsBackground = true, Name = $"passwords {i}" }.Start();
+        using var questions = new BinaryReader(Console.OpenStandardInput(), Encoding.UTF8);
+        try
+        {
+            while (true) waiting.Add((questions.ReadInt32(), questions.ReadString(), questions.ReadString()));
+        }
+        catch (EndOfStreamException)
+        {
+            return 0;
+        }
+
+        static string Hashed(string password)
+        {
+            try { return Argon2.Hash(password); }
+            catch (InsufficientMemoryException) { return ""; }
+        }
+
+        void Work()
+        {
+            Scheduling.GiveWay(niceness);
+            foreach (var (number, hash, password) in waiting.GetConsumingEnumerable())
+            {
+                var answer = hash.Length == 0 ? Hashed(password) : Argon2.Verify(hash, password) ? Right : Wrong;
+                lock (answers)
+                {
+                    answers.Write(number);
+                    answers.Write(answer);
+                    answers.Flush();
+                }
+            }
+        }
+    }
+}
