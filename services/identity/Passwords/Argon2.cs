@@ -12,7 +12,9 @@ internal static partial class Argon2
     private const string Library = "libsodium";
     private const int StringBytes = 128;
     private const ulong Passes = 2;
-    private const nuint Memory = 19 * 1024 * 1024;
+
+    /// <summary>Bytes that one hash takes while it is made.</summary>
+    public const int Memory = 19 * 1024 * 1024;
 
     static Argon2() => NativeLibrary.SetDllImportResolver(typeof(Argon2).Assembly, Resolve);
 

@@ -11,6 +11,8 @@ namespace OpenReadings.Identity.Passwords;
 /// </summary>
 public sealed class PasswordHasher : IHostedService, IDisposable
 {
+    // One core less than there are; where many share little memory, a quarter of that.
+    private static readonly int UsualThreads = (int)Math.Clamp(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4 / Argon2.Memory, 1, Math.Max(1, Environment.ProcessorCount - 1));
     private readonly ILogger<PasswordHasher> log;
     private readonly HashingProcess process;
     private readonly Channel<Func<Task>> waiting;
@@ -21,7 +23,7 @@ public sealed class PasswordHasher : IHostedService, IDisposable
     public PasswordHasher(IConfiguration config, ILogger<PasswordHasher> log)
     {
         this.log = log;
-        threads = config.GetValue("Passwords:Threads", Math.Max(1, Environment.ProcessorCount - 1));
+        threads = config.GetValue("Passwords:Threads", UsualThreads);
         process = new(threads, config.GetValue("Passwords:Niceness", 19));
         waiting = Channel.CreateBounded<Func<Task>>(config.GetValue("Passwords:Waiting", 50));
     }
