@@ -802,7 +802,8 @@ begin
     insert into outbox (id, event_type, subject, data, traceparent)
     values (p_event, 'readings.recorded.v1', p_source || '/' || p_metrics[1], json_build_object(
         'user_id', owner, 'source_id', p_source, 'metric', p_metrics[1], 'metrics', p_metrics, 'series_type', p_type,
-        'from', first, 'to', last, 'count', stored + replaced), p_traceparent);
+        'from', first, 'to', last, 'count', stored + replaced,
+        'written_by', case when app_owner_id() is not null then app_user_id() end), p_traceparent);
 end
 $$;
 

@@ -11,9 +11,10 @@ namespace OpenReadings.Events;
 /// <param name="From">The earliest reading that was stored or replaced.</param>
 /// <param name="To">The latest reading that was stored or replaced.</param>
 /// <param name="Count">How many readings were stored or replaced; one composite row counts once.</param>
+/// <param name="WrittenBy">Who wrote them, where that was not the person themself: whom they share with, or an application as itself. Null for their own.</param>
 public sealed record ReadingsRecorded(
     Guid UserId, Guid SourceId, string Metric, IReadOnlyList<string> Metrics, string? SeriesType,
-    DateTimeOffset From, DateTimeOffset To, int Count) : IEvent
+    DateTimeOffset From, DateTimeOffset To, int Count, Guid? WrittenBy) : IEvent
 {
     public static string Type => "readings.recorded.v1";
     public string Subject => $"{SourceId}/{Metric}";
@@ -26,8 +27,9 @@ public sealed record ReadingsRecorded(
 /// <param name="From">Beginning of the deleted range, inclusive; null when it has none.</param>
 /// <param name="To">End of the deleted range, exclusive; null when it has none.</param>
 /// <param name="Count">How many readings were deleted.</param>
+/// <param name="WrittenBy">Who deleted them, where that was not the person themself.</param>
 public sealed record ReadingsDeleted(
-    Guid UserId, Guid SourceId, string Metric, DateTimeOffset? From, DateTimeOffset? To, int Count) : IEvent
+    Guid UserId, Guid SourceId, string Metric, DateTimeOffset? From, DateTimeOffset? To, int Count, Guid? WrittenBy) : IEvent
 {
     public static string Type => "readings.deleted.v1";
     public string Subject => $"{SourceId}/{Metric}";

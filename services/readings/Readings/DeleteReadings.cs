@@ -45,7 +45,7 @@ public static class DeleteReadings
                 total += deleted;
                 if (deleted == 0) continue;
                 foreach (var metric in series)
-                    await db.PublishAsync(new ReadingsDeleted(source.Owner ?? user.Id, source.SourceId, metric.Name, Time(from), Time(to), deleted));
+                    await db.PublishAsync(new ReadingsDeleted(source.Owner ?? user.Id, source.SourceId, metric.Name, Time(from), Time(to), deleted, source.IsShared ? user.Id : null));
             }
             if (source.IsShared && total > 0) await AccessLog.NoteAsync(db, source.As(user), sourceId, "delete", (int)Math.Min(total, int.MaxValue));
             await db.CommitAsync();

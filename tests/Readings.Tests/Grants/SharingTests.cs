@@ -150,6 +150,7 @@ public sealed class SharingTests(ReadingsService service)
     public async Task Writers_and_lookers_stand_by_name_in_the_owners_log_and_are_counted_by_the_hour()
     {
         var (ada, bob, source) = await SettingAsync();
+        var given = (await service.TruthAsync<int>("select 1 from outbox where event_type like 'readings.%' and data ->> 'source_id' = @id", new { id = source.ToString() })).Count;
         await ShareAsync(ada, bob, GrantTests.Offer("source", source, "admin"));
         await bob.GetAsync($"sources/{source}/readings");
         await bob.GetAsync($"sources/{source}/latest");
@@ -168,9 +169,14 @@ public sealed class SharingTests(ReadingsService service)
         var page = await ada.GetAsync("access-log?limit=1");
         var rest = await ada.GetAsync($"access-log?limit=1000&after={page.GetProperty("next").GetGuid()}");
         Assert.Equal(log.GetProperty("entries").GetArrayLength(), 1 + rest.GetProperty("entries").GetArrayLength());
-        // The event of what he wrote is an event of hers.
-        Assert.Equal(ada.Id, (await service.TruthAsync<Guid>(
-            "select (data ->> 'user_id')::uuid from outbox where event_type = 'readings.recorded.v1' and data ->> 'source_id' = @id order by id desc limit 1", new { id = source.ToString() })).Single());
+        // The event of what he wrote is an event of hers, and says who did.
+        await ada.RecordAsync(source, Given.Rows(Given.Row(Given.Minute(5), ("heart_rate", 73))));
+        Assert.Equal([("readings.recorded.v1", bob.Id), ("readings.recorded.v1", bob.Id), ("readings.deleted.v1", bob.Id), ("readings.recorded.v1", null)],
+            await service.TruthAsync<(string, Guid?)>(
+                """
+                select event_type, (data ->> 'written_by')::uuid from outbox
+                where event_type like 'readings.%' and (data ->> 'source_id')::uuid = @source and (data ->> 'user_id')::uuid = @Id order by id offset @given
+                """, new { source, ada.Id, given }));
     }
 
     [Fact]
