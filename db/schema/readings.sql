@@ -750,7 +750,7 @@ begin
     if stored < given then
         -- A few readings spread over years: one look for each of them, and not one at all that lies between.
         if last - first > given * interval '5 minutes' and 4 * given < (
-                select sum(d.n) from readings_day d
+                select coalesce(sum(d.n), 2147483648) from readings_day d
                 where d.series_id = p_series and d.slot between 1 and 3 and d.bucket between day_of(first) and last) then
             select array_agg(r.at), array_agg(r.at) filter (where r.differs) into existed, changed
             from unnest(p_at, p_value, p_value2, p_value3, p_offsets) as x(at, value, value2, value3, utc_offset)

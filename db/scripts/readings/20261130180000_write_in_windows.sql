@@ -30,8 +30,8 @@ language sql stable as $$
     group by 1, 2, 3, 4
 $$;
 
--- Nobody grants meanwhile.
-lock table grants in share row exclusive mode;
+-- Nobody grants meanwhile, nor makes a source.
+lock table grants, sources in share row exclusive mode;
 delete from series_windows where from_at = '-infinity' and until_at = 'infinity';
 insert into source_windows (user_id, owner_id, source_id, from_at, until_at, expires_at)
 select w.user_id, o.user_id, w.source_id, w.from_at, w.until_at, w.expires_at

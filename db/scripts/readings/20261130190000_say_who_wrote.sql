@@ -1,4 +1,5 @@
--- As before, and the announcement says who wrote where that was not the owner of the readings.
+-- As before, and the announcement says who wrote where that was not the owner of the readings. Whoever does not see how many readings there
+-- are, as a guest of a window does not, looks for each of a few by itself.
 create or replace function store_readings(
     p_series int, p_source uuid, p_version int, p_at timestamptz[], p_offset int2, p_offsets int2[],
     p_value float8[], p_value2 float8[], p_value3 float8[],
@@ -32,7 +33,7 @@ begin
     if stored < given then
         -- A few readings spread over years: one look for each of them, and not one at all that lies between.
         if last - first > given * interval '5 minutes' and 4 * given < (
-                select sum(d.n) from readings_day d
+                select coalesce(sum(d.n), 2147483648) from readings_day d
                 where d.series_id = p_series and d.slot between 1 and 3 and d.bucket between day_of(first) and last) then
             select array_agg(r.at), array_agg(r.at) filter (where r.differs) into existed, changed
             from unnest(p_at, p_value, p_value2, p_value3, p_offsets) as x(at, value, value2, value3, utc_offset)

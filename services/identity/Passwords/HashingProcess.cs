@@ -15,10 +15,12 @@ namespace OpenReadings.Identity.Passwords;
 internal sealed class HashingProcess(int threads, int niceness) : IDisposable
 {
     private const string Verb = "hash-passwords", Right = "right", Wrong = "wrong";
+    // It needs none of our secrets.
+    private static readonly string[] Inherited = ["PATH", "DOTNET_ROOT", "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT"];
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
     private readonly Lock gate = new();
     private readonly Dictionary<int, TaskCompletionSource<string>> asked = [];
     private Process? process;
-    private BinaryWriter? questions;
     private int last;
     private bool isDisposed;
 
@@ -36,40 +38,63 @@ internal sealed class HashingProcess(int threads, int niceness) : IDisposable
 
     public async Task<bool> VerifyAsync(string hash, string password) => await AskAsync(hash, password) == Right;
 
-    // A question is a number, the hash to check against or nothing, and the password. An answer is the number and the hash, nothing where there was
-    // no memory for it, or one of the two words.
-    private Task<string> AskAsync(string hash, string password)
+    private async Task<string> AskAsync(string hash, string password)
     {
         var answer = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (gate)
         {
             ObjectDisposedException.ThrowIf(isDisposed, this);
-            if (process is null) Start();
+            process ??= Start();
             asked.Add(++last, answer);
             try
             {
-                questions!.Write(last);
-                questions.Write(hash);
-                questions.Write(password);
-                questions.Flush();
+                process.StandardInput.BaseStream.Write(Question(last, hash, password));
+                process.StandardInput.BaseStream.Flush();
             }
-            catch (IOException) { }                              // it has ended: whoever reads its answers says so to all
+            catch (IOException) { }                              // it has ended: whoever listens to it says so to all
         }
-        return answer.Task;
+        try
+        {
+            return await answer.Task.WaitAsync(Patience);
+        }
+        catch (TimeoutException e)
+        {
+            lock (gate) process?.Kill();
+            throw new IOException("The process that hashes passwords does not answer.", e);
+        }
     }
 
-    private void Start()
+    // A number, the hash to check against or nothing, and the password. An answer is the number and the hash, nothing where there was no memory
+    // for it, or one of the two words.
+    private static byte[] Question(int number, string hash, string password)
+    {
+        using var bytes = new MemoryStream();
+        using var writer = new BinaryWriter(bytes, Encoding.UTF8);
+        writer.Write(number);
+        writer.Write(hash);
+        writer.Write(password);
+        writer.Flush();
+        return bytes.ToArray();
+    }
+
+    private Process Start()
     {
         var dotnet = Path.GetFileName(Environment.ProcessPath) == "dotnet" ? Environment.ProcessPath! : "dotnet";
         string[] arguments = [typeof(HashingProcess).Assembly.Location, Verb, threads.ToString(CultureInfo.InvariantCulture), niceness.ToString(CultureInfo.InvariantCulture)];
         var start = new ProcessStartInfo(dotnet, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true };
-        // It needs none of our secrets, and nobody is to look into it.
-        foreach (var name in start.Environment.Keys.Where(name => name != "PATH" && !name.StartsWith("DOTNET_", StringComparison.Ordinal)).ToList()) start.Environment.Remove(name);
-        start.Environment["DOTNET_EnableDiagnostics"] = "0";
+        foreach (var name in start.Environment.Keys.Except(Inherited).ToList()) start.Environment.Remove(name);
+        start.Environment["DOTNET_EnableDiagnostics"] = "0";     // nobody is to look into it
         var begun = Process.Start(start)!;
-        process = begun;
-        questions = new(begun.StandardInput.BaseStream, Encoding.UTF8);
-        new Thread(() => Listen(begun)) { IsBackground = true, Name = "passwords" }.Start();
+        try
+        {
+            new Thread(() => Listen(begun)) { IsBackground = true, Name = "passwords" }.Start();
+            return begun;
+        }
+        catch
+        {
+            begun.Kill();
+            throw;
+        }
     }
 
     private void Listen(Process to)
@@ -84,13 +109,15 @@ internal sealed class HashingProcess(int threads, int niceness) : IDisposable
                     if (asked.Remove(number, out var waiting)) waiting.SetResult(answer);
             }
         }
-        catch (Exception e) when (e is IOException or ObjectDisposedException)
+        catch (Exception e)
         {
             lock (gate)
             {
                 foreach (var waiting in asked.Values) waiting.SetException(new IOException("The process that hashes passwords has ended.", e));
                 asked.Clear();
                 process = null;
+                if (!to.HasExited) to.Kill();
+                to.StandardInput.Dispose();
                 to.Dispose();
             }
         }
@@ -101,7 +128,7 @@ internal sealed class HashingProcess(int threads, int niceness) : IDisposable
         lock (gate)
         {
             isDisposed = true;
-            questions?.Dispose();
+            process?.StandardInput.Dispose();
         }
     }
 
@@ -113,20 +140,23 @@ internal sealed class HashingProcess(int threads, int niceness) : IDisposable
     {
         Argon2.Prepare();
         // Whoever started it decides when it ends: a terminal interrupts both, and what was asked is still to be answered.
-        foreach (var signal in new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP }) PosixSignalRegistration.Create(signal, context => context.Cancel = true);
+        PosixSignalRegistration[] ignored = [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP }
+            .Select(signal => PosixSignalRegistration.Create(signal, context => context.Cancel = true))];
         var niceness = int.Parse(args[2], CultureInfo.InvariantCulture);
-        var waiting = new BlockingCollection<(int Number, string Hash, string Password)>();
+        using var waiting = new BlockingCollection<(int Number, string Hash, string Password)>();
         using var answers = new BinaryWriter(Console.OpenStandardOutput(), Encoding.UTF8);
-        for (var i = 0; i < int.Parse(args[1], CultureInfo.InvariantCulture); i++) new Thread(Work) { IsBackground = true, Name = $"passwords {i}" }.Start();
+        Thread[] all = [.. Enumerable.Range(0, int.Parse(args[1], CultureInfo.InvariantCulture)).Select(i => new Thread(Work) { IsBackground = true, Name = $"passwords {i}" })];
+        foreach (var thread in all) thread.Start();
         using var questions = new BinaryReader(Console.OpenStandardInput(), Encoding.UTF8);
         try
         {
             while (true) waiting.Add((questions.ReadInt32(), questions.ReadString(), questions.ReadString()));
         }
-        catch (EndOfStreamException)
-        {
-            return 0;
-        }
+        catch (EndOfStreamException) { }
+        waiting.CompleteAdding();
+        foreach (var thread in all) thread.Join();
+        foreach (var registration in ignored) registration.Dispose();
+        return 0;
 
         static string Hashed(string password)
         {
@@ -140,12 +170,16 @@ internal sealed class HashingProcess(int threads, int niceness) : IDisposable
             foreach (var (number, hash, password) in waiting.GetConsumingEnumerable())
             {
                 var answer = hash.Length == 0 ? Hashed(password) : Argon2.Verify(hash, password) ? Right : Wrong;
-                lock (answers)
+                try
                 {
-                    answers.Write(number);
-                    answers.Write(answer);
-                    answers.Flush();
+                    lock (answers)
+                    {
+                        answers.Write(number);
+                        answers.Write(answer);
+                        answers.Flush();
+                    }
                 }
+                catch (IOException) { return; }                  // nobody listens any more
             }
         }
     }

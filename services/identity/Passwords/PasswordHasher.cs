@@ -23,7 +23,7 @@ public sealed class PasswordHasher : IHostedService, IDisposable
     public PasswordHasher(IConfiguration config, ILogger<PasswordHasher> log)
     {
         this.log = log;
-        threads = config.GetValue("Passwords:Threads", UsualThreads);
+        threads = Math.Max(1, config.GetValue("Passwords:Threads", UsualThreads));
         process = new(threads, config.GetValue("Passwords:Niceness", 19));
         waiting = Channel.CreateBounded<Func<Task>>(config.GetValue("Passwords:Waiting", 50));
     }
@@ -33,7 +33,7 @@ public sealed class PasswordHasher : IHostedService, IDisposable
         Argon2.Prepare();                                   // a machine without libsodium says so now
         try
         {
-            nobodys = await process.HashAsync(Guid.NewGuid().ToString());     // at the first sign-in it would show in that one's time
+            nobodys = await process.HashAsync(Guid.NewGuid().ToString()).WaitAsync(cancellationToken);     // at the first sign-in it would show in that one's time
         }
         catch (Exception e) when (e is IOException or Win32Exception)
         {
@@ -76,7 +76,7 @@ public sealed class PasswordHasher : IHostedService, IDisposable
                 Interlocked.Increment(ref done);            // before the caller goes on, who may ask for the number
                 result.TrySetResult(answer);
             }
-            catch (IOException e)
+            catch (Exception e) when (e is IOException or Win32Exception)
             {
                 log.LogWarning("A password was not hashed: {Reason}", e.Message);
                 result.TrySetException(Busy());
