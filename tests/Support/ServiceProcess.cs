@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 
 namespace OpenReadings.Support;
 
@@ -11,7 +9,7 @@ public sealed class ServiceProcess(string service, Func<Dictionary<string, strin
     private readonly List<string> lines = [];
     private Process? process;
 
-    public Uri Address { get; } = new($"http://127.0.0.1:{FreePort()}");
+    public Uri Address { get; } = new($"http://127.0.0.1:{Ports.Free()}");
 
     public IReadOnlyList<string> Lines
     {
@@ -68,12 +66,5 @@ public sealed class ServiceProcess(string service, Func<Dictionary<string, strin
     private void Keep(object _, DataReceivedEventArgs line)
     {
         if (line.Data is not null) lock (lines) lines.Add(line.Data);
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

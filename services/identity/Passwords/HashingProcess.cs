@@ -41,10 +41,11 @@ internal sealed class HashingProcess(int threads, int niceness) : IDisposable
     private async Task<string> AskAsync(string hash, string password)
     {
         var answer = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        Process of;
         lock (gate)
         {
             ObjectDisposedException.ThrowIf(isDisposed, this);
-            process ??= Start();
+            of = process ??= Start();
             asked.Add(++last, answer);
             try
             {
@@ -59,8 +60,9 @@ internal sealed class HashingProcess(int threads, int niceness) : IDisposable
         }
         catch (TimeoutException e)
         {
-            lock (gate) process?.Kill();
-            throw new IOException("The process that hashes passwords does not answer.", e);
+            lock (gate)
+                if (process == of) of.Kill();                    // not one that has taken its place meanwhile
+            throw new IOException($"The process that hashes passwords did not answer for {Patience.TotalSeconds} s and was ended; the next password starts another.", e);
         }
     }
 
@@ -111,12 +113,14 @@ internal sealed class HashingProcess(int threads, int niceness) : IDisposable
         }
         catch (Exception e)
         {
+            if (!to.WaitForExit(TimeSpan.FromSeconds(1))) to.Kill();
+            to.WaitForExit();
             lock (gate)
             {
-                foreach (var waiting in asked.Values) waiting.SetException(new IOException("The process that hashes passwords has ended.", e));
+                // 137 is what the kernel leaves behind that had no more memory for it.
+                foreach (var waiting in asked.Values) waiting.SetException(new IOException($"The process that hashes passwords has ended with {to.ExitCode}; the next password starts another.", e));
                 asked.Clear();
                 process = null;
-                if (!to.HasExited) to.Kill();
                 to.StandardInput.Dispose();
                 to.Dispose();
             }

@@ -211,16 +211,15 @@ internal sealed class ReadingsBody(KnownSource source, DateTimeOffset now)
             if (rows is null) Reject(place, "/metric", "unknown-metric", Unknown(metricName));
             else if (TimeFaultOf(times[i]) is { } late) Reject(place, $"/at/{i}", late.Type, late.Detail);
             else if (NumberFaultOf(numbers[i]) is { } bad) Reject(place, $"/values/{i}", bad.Type, bad.Detail);
-            else if (metric!.Writable is { AreNone: false } open && !open.Contain(times[i].At)) Reject(place, $"/at/{i}", Windows.Outside, open.Text);
+            else if (metric!.ClosedAt(times[i].At) is { } open) Reject(place, $"/at/{i}", Windows.Outside, open.Text);
             else rows.Add(Items - 1, times[i].At, times[i].Offset, metric, numbers[i].Value);
         }
     }
 
-    // Of the first metric of the row that may be written to, and not at this time: when it may.
     private Windows? ClosedAt(long at)
     {
         foreach (var cell in cells)
-            if (cell.Metric.Writable is { AreNone: false } open && !open.Contain(at)) return open;
+            if (cell.Metric.ClosedAt(at) is { } open) return open;
         return null;
     }
 

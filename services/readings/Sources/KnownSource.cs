@@ -12,6 +12,9 @@ internal sealed record Metric(string Name, int SeriesId, short Slot, string Unit
     /// <summary>When they may write to it; null where that is not a matter of time.</summary>
     public Windows? Writable { get; init; }
 
+    /// <summary>Where it may be written to, and not at this time: when it may.</summary>
+    public Windows? ClosedAt(long at) => Writable is { AreNone: false } open && !open.Contain(at) ? open : null;
+
     public byte[] Utf8 { get; } = Encoding.UTF8.GetBytes(Name);
 }
 

@@ -1,6 +1,5 @@
-using System.Net;
-using System.Net.Sockets;
 using OpenReadings.Identity.Tests.OAuth;
+using OpenReadings.Support;
 
 namespace OpenReadings.Identity.Tests.External;
 
@@ -17,16 +16,9 @@ public sealed class ExternalService : IdentityService
     {
         public string Issuer => $"http://127.0.0.1:{Port}/identity";
 
-        protected override int Port { get; } = FreePort();
+        protected override int Port { get; } = Ports.Free();
 
         protected override IEnumerable<KeyValuePair<string, string?>> Settings => [.. base.Settings, new("Identity:Issuer", Issuer)];
-
-        private static int FreePort()
-        {
-            using var listener = new TcpListener(IPAddress.Loopback, 0);
-            listener.Start();
-            return ((IPEndPoint)listener.LocalEndpoint).Port;
-        }
     }
 
     protected override IEnumerable<KeyValuePair<string, string?>> Settings =>

@@ -2,6 +2,7 @@ using System.Net.Http.Json;
 using OpenReadings.Identity.Tests.Factors;
 using OpenReadings.Identity.Tests.OAuth;
 using static System.Net.HttpStatusCode;
+using static OpenReadings.Identity.Tests.Waiting;
 
 namespace OpenReadings.Identity.Tests.External;
 
@@ -230,7 +231,7 @@ public sealed class ProviderTests(ExternalService service) : IClassFixture<Exter
             select pg_sleep(3);
             update logins set ended_at = now(), ended_because = 'password-changed' where user_id = @AccountId
             """, new { ada.AccountId });
-        while ((await service.SqlAsync<int>("select 1 from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'")).Count == 0) await Task.Delay(20, Ct);
+        await UntilAsync(async () => (await service.SqlAsync<int>("select 1 from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'")).Count > 0);
         await browser.SendAsync(("decision", "connect"), ("password", ada.Password));
         await resetting;
         Assert.DoesNotContain("not used since", browser.Html, StringComparison.Ordinal);
@@ -289,8 +290,7 @@ public sealed class ProviderTests(ExternalService service) : IClassFixture<Exter
         var bob = await Person.SignedInAsync(service);
         await service.SqlAsync("update external_identities set user_id = @bob where user_id = @ada", new { ada = ada.AccountId, bob = bob.AccountId });
         using (var gone = await bob.Http.DeleteAsync("/identity/v1/me/external-identities/google", Ct)) Assert.Equal(NoContent, gone.StatusCode);
-        for (var since = TimeProvider.System.GetTimestamp(); !service.Log.Lines.Any(line => line.Contains("google was not told", StringComparison.Ordinal)); await Task.Delay(20, Ct))
-            Assert.True(TimeProvider.System.GetElapsedTime(since) < TimeSpan.FromSeconds(10));
+        await UntilAsync(() => service.Log.Lines.Any(line => line.Contains("google was not told", StringComparison.Ordinal)));
         Assert.DoesNotContain($"not-for-any-log-refresh-{Fake.Person["sub"]}", Fake.Revoked);
     }
 
@@ -376,9 +376,5 @@ public sealed class ProviderTests(ExternalService service) : IClassFixture<Exter
     private static string LinkTo(Browser browser, string provider) => System.Net.WebUtility.HtmlDecode(
         System.Text.RegularExpressions.Regex.Match(browser.Html, $"href=\"(/identity/providers/{provider}[^\"]*)\"").Groups[1].Value);
 
-    private async Task RevokedAsync(string subject)
-    {
-        for (var tries = 0; tries < 100 && !Fake.Revoked.Contains($"not-for-any-log-refresh-{subject}"); tries++) await Task.Delay(50, Ct);
-        Assert.Contains($"not-for-any-log-refresh-{subject}", Fake.Revoked);
-    }
+    private Task RevokedAsync(string subject) => UntilAsync(() => Fake.Revoked.Contains($"not-for-any-log-refresh-{subject}"));
 }

@@ -7,6 +7,7 @@ using OpenReadings.Identity.Mail;
 using OpenReadings.Identity.Tests.OAuth;
 using OpenReadings.Identity.Tokens;
 using static System.Net.HttpStatusCode;
+using static OpenReadings.Identity.Tests.Waiting;
 
 namespace OpenReadings.Identity.Tests.Mail;
 
@@ -337,14 +338,6 @@ public sealed class MailTests(MailingService service) : IClassFixture<MailingSer
     private static async Task<bool> IsVerifiedAsync(Person person) => (await (await person.Http.GetAsync("/identity/v1/me", Ct)).JsonAsync()).GetProperty("email_verified").GetBoolean();
 
     private static async Task<string> EmailAsync(Person person) => (await (await person.Http.GetAsync("/identity/v1/me", Ct)).JsonAsync()).GetProperty("email").GetString()!;
-
-    private static Task UntilAsync(Func<bool> holds) => UntilAsync(() => Task.FromResult(holds()));
-
-    private static async Task UntilAsync(Func<Task<bool>> holds)
-    {
-        for (var limit = TimeProvider.System.GetTimestamp(); !await holds(); await Task.Delay(20, Ct))
-            if (TimeProvider.System.GetElapsedTime(limit) > TimeSpan.FromSeconds(20)) throw new TimeoutException();
-    }
 
     private sealed class FilingService(string folder) : IdentityService
     {

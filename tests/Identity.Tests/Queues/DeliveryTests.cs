@@ -9,6 +9,7 @@ using OpenReadings.Identity.Tests.OAuth;
 using OpenReadings.Support;
 using RabbitMQ.Client;
 using static System.Net.HttpStatusCode;
+using static OpenReadings.Identity.Tests.Waiting;
 
 namespace OpenReadings.Identity.Tests.Queues;
 
@@ -244,11 +245,5 @@ public sealed class DeliveryTests(WiredService service, IdentityService without)
         using var http = new HttpClient();
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(Uri.UnescapeDataString(TestBroker.Management.UserInfo))));
         return await http.SendAsync(new HttpRequestMessage(method ?? HttpMethod.Get, new Uri(new UriBuilder(TestBroker.Management) { UserName = "", Password = "" }.Uri, $"/api/{path}")), Ct);
-    }
-
-    private static async Task UntilAsync(Func<Task<bool>> holds)
-    {
-        for (var since = TimeProvider.System.GetTimestamp(); !await holds(); await Task.Delay(50, Ct))
-            if (TimeProvider.System.GetElapsedTime(since) > TimeSpan.FromSeconds(40)) throw new TimeoutException();
     }
 }
