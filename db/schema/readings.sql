@@ -107,6 +107,10 @@ CREATE FUNCTION public.app_user_id() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN (NULLIF(current_setting('app.user_id'::text, true), ''::text))::uuid;
 
+CREATE FUNCTION public.app_writer_id() RETURNS uuid
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN CASE WHEN (public.app_owner_id() IS NOT NULL) THEN public.app_user_id() ELSE NULL::uuid END;
+
 CREATE FUNCTION public.category_changed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -510,6 +514,15 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.note_writer() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    new.written_by := app_writer_id();
+    return new;
+end
+$$;
+
 CREATE PROCEDURE public.own_rows(IN t regclass)
     LANGUAGE plpgsql
     AS $$
@@ -728,20 +741,23 @@ declare
     first timestamptz := p_at[1];
     last timestamptz := p_at[cardinality(p_at)];
     owner constant uuid := enter_series(p_series, p_source, p_version);
+    writer constant uuid := app_writer_id();
+    writers constant uuid[] := case when writer is not null
+        then array_fill(writer, array[case when p_value3 is not null then 3 when p_value2 is not null then 2 else 1 end]) end;
 begin
     stored := 0;
     replaced := 0;
     if given = 1 then
         -- The index alone says whether the reading is there, in the one partition that it belongs to.
-        insert into readings (at, value, value2, value3, series_id, utc_offset)
-        values (first, p_value[1], p_value2[1], p_value3[1], p_series, coalesce(p_offsets[1], p_offset))
+        insert into readings (at, value, value2, value3, series_id, utc_offset, written_by)
+        values (first, p_value[1], p_value2[1], p_value3[1], p_series, coalesce(p_offsets[1], p_offset), writers)
         on conflict do nothing;
         get diagnostics stored = row_count;
     else
         perform from readings r where r.series_id = p_series and r.at between first and last limit 1;
         if not found then
-            insert into readings (at, value, value2, value3, series_id, utc_offset)
-            select x.at, x.value, x.value2, x.value3, p_series, coalesce(x.utc_offset, p_offset)
+            insert into readings (at, value, value2, value3, series_id, utc_offset, written_by)
+            select x.at, x.value, x.value2, x.value3, p_series, coalesce(x.utc_offset, p_offset), writers
             from unnest(p_at, p_value, p_value2, p_value3, p_offsets) as x(at, value, value2, value3, utc_offset);
             stored := given;
         end if;
@@ -773,8 +789,8 @@ begin
         end if;
 
         if existed is null or cardinality(existed) < given then
-            insert into readings (at, value, value2, value3, series_id, utc_offset)
-            select x.at, x.value, x.value2, x.value3, p_series, coalesce(x.utc_offset, p_offset)
+            insert into readings (at, value, value2, value3, series_id, utc_offset, written_by)
+            select x.at, x.value, x.value2, x.value3, p_series, coalesce(x.utc_offset, p_offset), writers
             from unnest(p_at, p_value, p_value2, p_value3, p_offsets) as x(at, value, value2, value3, utc_offset)
             where not exists (select from unnest(existed) as e(at) where e.at = x.at);
             get diagnostics stored = row_count;
@@ -783,7 +799,13 @@ begin
         if changed is not null then
             update readings r
             set value = coalesce(x.value, r.value), value2 = coalesce(x.value2, r.value2),
-                value3 = coalesce(x.value3, r.value3), utc_offset = coalesce(x.utc_offset, p_offset)
+                value3 = coalesce(x.value3, r.value3), utc_offset = coalesce(x.utc_offset, p_offset),
+                -- Of each value that is another now, and of no other.
+                written_by = case when writer is not null or r.written_by is not null then nullif(array[
+                    case when x.value <> r.value or r.value is null and x.value is not null then writer else r.written_by[1] end,
+                    case when x.value2 <> r.value2 or r.value2 is null and x.value2 is not null then writer else r.written_by[2] end,
+                    case when x.value3 <> r.value3 or r.value3 is null and x.value3 is not null then writer else r.written_by[3] end],
+                    array[null, null, null]::uuid[]) end
             from unnest(p_at, p_value, p_value2, p_value3, p_offsets) as x(at, value, value2, value3, utc_offset)
             join unnest(changed) as c(at) using (at)
             where r.series_id = p_series and r.at = x.at and r.at between first and last;
@@ -803,7 +825,7 @@ begin
     values (p_event, 'readings.recorded.v1', p_source || '/' || p_metrics[1], json_build_object(
         'user_id', owner, 'source_id', p_source, 'metric', p_metrics[1], 'metrics', p_metrics, 'series_type', p_type,
         'from', first, 'to', last, 'count', stored + replaced,
-        'written_by', case when app_owner_id() is not null then app_user_id() end), p_traceparent);
+        'written_by', writer), p_traceparent);
 end
 $$;
 
@@ -848,6 +870,7 @@ CREATE TABLE public.events (
     end_offset smallint NOT NULL,
     measured jsonb DEFAULT '{}'::jsonb NOT NULL,
     details jsonb DEFAULT '{}'::jsonb NOT NULL,
+    written_by uuid,
     CONSTRAINT events_end_after_beginning CHECK ((ended_at >= started_at)),
     CONSTRAINT events_kind_check CHECK (((char_length(kind) >= 1) AND (char_length(kind) <= 60))),
     CONSTRAINT events_type_check CHECK (((char_length(type) >= 1) AND (char_length(type) <= 100)))
@@ -954,7 +977,8 @@ CREATE TABLE public.readings (
     value3 double precision,
     series_id integer NOT NULL,
     utc_offset smallint DEFAULT 0 NOT NULL,
-    extra jsonb
+    extra jsonb,
+    written_by uuid[]
 )
 PARTITION BY RANGE (at);
 
@@ -1252,6 +1276,8 @@ CREATE TRIGGER keep_is_public BEFORE UPDATE OF is_public ON public.sources FOR E
 CREATE TRIGGER made_private AFTER UPDATE OF is_public ON public.sources FOR EACH ROW WHEN ((old.is_public AND (NOT new.is_public))) EXECUTE FUNCTION public.made_private();
 
 CREATE TRIGGER metrics_changed AFTER INSERT OR DELETE OR UPDATE OF type_code, series_id ON public.metrics FOR EACH ROW EXECUTE FUNCTION public.metrics_changed();
+
+CREATE TRIGGER note_writer BEFORE INSERT OR UPDATE ON public.events FOR EACH ROW EXECUTE FUNCTION public.note_writer();
 
 CREATE TRIGGER recount_changed AFTER UPDATE ON public.readings REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION public.recount_rollups();
 

@@ -3,7 +3,10 @@ using OpenReadings.Events;
 
 namespace OpenReadings.Readings;
 
-/// <summary>Erases a person: sources, readings, rollups, events. Remembers only the id, so that nothing comes back.</summary>
+/// <summary>
+/// Erases a person: sources, readings, rollups, events. Remembers only the id, so that nothing comes back. What they wrote for somebody else is
+/// that somebody's and stays: its <c>written_by</c> is then an id that leads to nobody.
+/// </summary>
 public sealed class ForgetAccount(Database database, TimeProvider clock) : IHandle<AccountDeleted>
 {
     public async Task HandleAsync(AccountDeleted happened, Received received, CancellationToken ct)

@@ -18,24 +18,25 @@ public sealed class ArchiveTests(RunningPlatform platform)
     {
         var ada = await platform.SignUpAsync();
         await FillAsync(ada);
+        await LetSomebodyWriteAsync(ada);
         var taken = await TakeAsync(ada, about: false);
         var names = NamesIn(taken);
         Assert.Equal("archive.json", names[0]);
         Assert.Equal("end.json", names[^1]);
-        Assert.Equal(3, names.Count(name => name.EndsWith("/source.json", StringComparison.Ordinal)));
+        Assert.Equal(4, names.Count(name => name.EndsWith("/source.json", StringComparison.Ordinal)));
         Assert.Equal(taken, await TakeAsync(ada, about: false));
 
         (await ada.Http.SendAsync(new(HttpMethod.Delete, "/identity/v1/me") { Content = JsonContent.Create(new { password = ada.Password }) }, Ct)).EnsureSuccessStatusCode();
         var again = await platform.SignUpAsync();
         Assert.NotEqual(taken, await TakeAsync(again, about: false));
         var receipt = await ImportAsync(again, taken);
-        Assert.Equal((3_002 + 2, 0, 0), (Count(receipt, "stored"), Count(receipt, "rejected"), Count(receipt, "unchanged")));
+        Assert.Equal((3_003 + 3, 0, 0), (Count(receipt, "stored"), Count(receipt, "rejected"), Count(receipt, "unchanged")));
         var back = await TakeAsync(again, about: false);
         Assert.Equal(TextsOf(taken), TextsOf(back));
         Assert.Equal(taken, back);
 
         var twice = await ImportAsync(again, taken);
-        Assert.Equal((0, 0, 3_002 + 2), (Count(twice, "stored"), Count(twice, "replaced"), Count(twice, "unchanged")));
+        Assert.Equal((0, 0, 3_003 + 3), (Count(twice, "stored"), Count(twice, "replaced"), Count(twice, "unchanged")));
         Assert.Equal(taken, await TakeAsync(again, about: false));
     }
 
@@ -142,13 +143,34 @@ public sealed class ArchiveTests(RunningPlatform platform)
                 {"at":"2026-01-04T08:00:00Z\"},{\"at\":\"x","values":{"weight":80}}
                 nonsense
                 {"at":"2026-02-31T08:00:00Z","values":{"weight":80}}
-                {"at":"2026-01-05T08:00:00Z","values":{"weight":81}}
+                {"later":[1,{"at":"x"}],"at":"2026-01-05T08:00:00Z","values":{"weight":81},"written_by":{"weight":"somebody"}}
 
                 """),
             ("end.json", """{"sources": 1}""")));
         Assert.Equal((2, 5), (Count(receipt, "stored"), Count(receipt, "rejected")));
         Assert.False(receipt.GetProperty("truncated").GetBoolean());
         Assert.Equal([2, 3, 4, 5, 6], receipt.GetProperty("examples").EnumerateArray().Select(example => example.GetProperty("line").GetInt32()).Order());
+    }
+
+    // Who else wrote is not for an archive to say: whoever brings one back could have put anybody's name into it.
+    private async Task LetSomebodyWriteAsync(RunningPlatform.Person ada)
+    {
+        var (bob, scale) = (await platform.SignUpAsync(), Guid.NewGuid());
+        async Task<JsonElement> Ok(Task<HttpResponseMessage> request)
+        {
+            using var response = await request;
+            var text = await response.Content.ReadAsStringAsync(Ct);
+            Assert.True(response.IsSuccessStatusCode, text);
+            return JsonDocument.Parse(text).RootElement;
+        }
+
+        await Ok(ada.Http.PutAsJsonAsync($"/readings/v1/sources/{scale}", new { name = "Scale", kind = "scale", metrics = new { weight = new { unit = "kg" } } }, Ct));
+        var offered = await Ok(ada.Http.PostAsJsonAsync("/readings/v1/grants", new { opens = "source", source_id = scale, access = "write" }, Ct));
+        await Ok(bob.Http.PostAsJsonAsync("/readings/v1/grants/accept", new { code = offered.GetProperty("code").GetString() }, Ct));
+        await Ok(bob.Http.PostAsJsonAsync($"/readings/v1/sources/{scale}/readings", new { readings = new[] { new { at = "2026-11-20T07:00:00+01:00", values = new { weight = 61.5 } } } }, Ct));
+        await Ok(bob.Http.PostAsJsonAsync($"/readings/v1/sources/{scale}/events",
+            new { events = new[] { new { kind = "sleep", type = "nap", from = "2026-11-20T13:00:00+01:00", to = "2026-11-20T13:20:00+01:00" } } }, Ct));
+        Assert.Contains(bob.Id.ToString(), await ada.Http.GetStringAsync($"/readings/v1/sources/{scale}/readings", Ct), StringComparison.Ordinal);
     }
 
     /// <summary>A person with a name, a picture, preferences, composites, odd offsets, events, a public source and one that is empty.</summary>

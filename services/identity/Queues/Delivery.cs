@@ -49,6 +49,9 @@ public sealed record Delivery(
     /// <summary>With a part that nobody guesses: RabbitMQ tells everybody in the virtual host how much waits in a queue whose name they know.</summary>
     public static string NewName(Guid clientId) => $"app.{clientId}.{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(12))}";
 
+    /// <summary>Whether it is a queue of that application.</summary>
+    public static bool IsOf(string name, Guid clientId) => name.StartsWith($"app.{clientId}.", StringComparison.Ordinal);
+
     /// <summary>A password, and what RabbitMQ keeps of it. 256 random bits need no slow hash.</summary>
     public static (string Password, byte[] Hash) NewPassword()
     {

@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Threading.Channels;
 using OpenReadings.Chassis;
 using RabbitMQ.Client;
@@ -8,7 +9,7 @@ using RabbitMQ.Client.Events;
 namespace OpenReadings.Identity.Queues;
 
 /// <summary>
-/// Hands each event on to the queues of the applications that its person has let in for it, as it came, at least once and in order: one replica
+/// Hands each event on to the queues of the applications that its person has let in for it, as it came but for who else wrote, at least once and in order: one replica
 /// consumes (the others wait for it to go), a handful at a time, by the consents of that moment; what is confirmed there is acknowledged here. While
 /// database or broker are away everything waits where it is.
 /// </summary>
@@ -25,6 +26,16 @@ public sealed class Forwarder(QueuePlace place, Database database, ILogger<Forwa
 
     private sealed record Arrived(ulong Tag, IReadOnlyBasicProperties Properties, ReadOnlyMemory<byte> Body);
     private sealed record Place(int At, string Name);
+
+    /// <param name="Person">Whose event it is.</param>
+    /// <param name="Scope">What an application needs for it.</param>
+    /// <param name="Writer">Who else wrote what it tells of.</param>
+    /// <param name="Body">As it came.</param>
+    /// <param name="Nameless">Without the writer: with whom somebody shares is nothing to applications.</param>
+    private sealed record Happened(Guid Person, string Scope, Guid? Writer, ReadOnlyMemory<byte> Body, ReadOnlyMemory<byte> Nameless)
+    {
+        public ReadOnlyMemory<byte> For(string queue) => Writer is { } writer && Delivery.IsOf(queue, writer) ? Body : Nameless;
+    }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -80,10 +91,10 @@ public sealed class Forwarder(QueuePlace place, Database database, ILogger<Forwa
 
     private async Task ForwardAsync(List<Arrived> batch, IChannel events, Sender sender, CancellationToken ct)
     {
-        var (people, scopes, last) = (new Guid[batch.Count], new string[batch.Count], 0ul);
+        var (people, scopes, all, last) = (new Guid[batch.Count], new string[batch.Count], new Happened?[batch.Count], 0ul);
         for (var i = 0; i < batch.Count; i++)
         {
-            if (Read(batch[i]) is { } read) (people[i], scopes[i], last) = (read.Person, read.Scope, batch[i].Tag);
+            if ((all[i] = Read(batch[i])) is { } read) (people[i], scopes[i], last) = (read.Person, read.Scope, batch[i].Tag);
             else
             {
                 log.LogError("A message that is no event is parked in {Queue}.parked", Queue);
@@ -93,7 +104,7 @@ public sealed class Forwarder(QueuePlace place, Database database, ILogger<Forwa
         }
         if (last == 0) return;
         var places = await database.ReadUnownedAsync<Place>("select at, name from queues_of(@people, @scopes) order by at", new { people, scopes }, ct);
-        foreach (var missing in await sender.SendAsync([.. places.Select(one => (one.Name, batch[one.At - 1].Properties, batch[one.At - 1].Body))], ct))
+        foreach (var missing in await sender.SendAsync([.. places.Select(one => (one.Name, batch[one.At - 1].Properties, all[one.At - 1]!.For(one.Name)))], ct))
         {
             await using var db = await database.BeginUnownedAsync(ct);
             await db.ExecuteAsync("call miss_queue(@missing)", new { missing });
@@ -104,18 +115,27 @@ public sealed class Forwarder(QueuePlace place, Database database, ILogger<Forwa
     }
 
     // Null for what is no event. Nobody's person is no id of anybody.
-    private static (Guid Person, string Scope)? Read(Arrived arrived)
+    private static Happened? Read(Arrived arrived)
     {
         try
         {
             using var body = JsonDocument.Parse(arrived.Body);
             var scope = Audience.Of.TryGetValue(body.RootElement.GetProperty("type").GetString()!, out var found) ? found.Scope : "";
-            return (body.RootElement.GetProperty("data").TryGetProperty("user_id", out var person) ? person.GetGuid() : Guid.Empty, scope);
+            var data = body.RootElement.GetProperty("data");
+            Guid? writer = data.TryGetProperty("written_by", out var by) && by.ValueKind == JsonValueKind.String ? by.GetGuid() : null;
+            return new(data.TryGetProperty("user_id", out var person) ? person.GetGuid() : Guid.Empty, scope, writer, arrived.Body, writer is null ? arrived.Body : WithoutWriter(arrived.Body));
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or ArgumentException)
         {
             return null;
         }
+    }
+
+    private static byte[] WithoutWriter(ReadOnlyMemory<byte> body)
+    {
+        var happened = JsonNode.Parse(body.Span)!;
+        happened["data"]!["written_by"] = null;
+        return JsonSerializer.SerializeToUtf8Bytes(happened);
     }
 
     private static async Task DeclareAsync(IChannel channel, CancellationToken ct)

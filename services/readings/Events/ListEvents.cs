@@ -3,7 +3,10 @@ using OpenReadings.Chassis;
 
 namespace OpenReadings.Readings;
 
-/// <summary>Events of a source, or of all sources, in the order in which they began. An event counts where it began.</summary>
+/// <summary>
+/// Events of a source, or of all sources, in the order in which they began. An event counts where it began. <c>written_by</c> is who wrote it, where
+/// that was somebody else.
+/// </summary>
 public static class ListEvents
 {
     private const string Example =
@@ -15,7 +18,7 @@ public static class ListEvents
 
     private sealed record Row(
         Guid EventId, Guid SourceId, string Kind, string Type, DateTime StartedAt, DateTime EndedAt, short StartOffset, short EndOffset,
-        string Measured, string Details);
+        string Measured, string Details, Guid? WrittenBy);
 
     public static void Map(IEndpointRouteBuilder routes)
     {
@@ -46,7 +49,7 @@ public static class ListEvents
         var (since, until) = Between.All(from, to, clock);
         var rows = (await database.ReadAsync<Row>(user,
             """
-            select event_id, source_id, kind, type, started_at, ended_at, start_offset, end_offset, measured::text, details::text
+            select event_id, source_id, kind, type, started_at, ended_at, start_offset, end_offset, measured::text, details::text, written_by
             from events
             where (@sourceId::uuid is null or source_id = @sourceId) and (@kind::text is null or kind = @kind)
                 and started_at >= @since and started_at < @until
@@ -83,6 +86,7 @@ public static class ListEvents
             json.WriteRawValue(row.Measured);
             json.WritePropertyName("details"u8);
             json.WriteRawValue(row.Details);
+            if (Writer.Shown(row.WrittenBy, user) is { } writer) json.WriteString("written_by"u8, writer);
             json.WriteEndObject();
         }
         json.WriteEndArray();

@@ -19,7 +19,7 @@ public static class CorrectReading
         CancellationToken ct)
     {
         var time = Between.Parse(at, "at")!.Value;
-        var there = await ReadingPage.ReadAsync(sources, user, sourceId, null, time, time + 1, 1, ct);
+        var there = await ReadingPage.ReadAsync(sources, user, sourceId, null, time, time + 1, 1, tellsWriters: false, ct);
         if (there is null) return Sources.NotFound(sourceId);
         if (there.Count == 0) return DeleteReading.NotFound(at);
         if (correction.Values is not { Count: > 0 }) return Problems.Of(400, "missing-values", "A correction names at least one value.");

@@ -6,8 +6,8 @@ using OpenReadings.Chassis;
 
 namespace OpenReadings.Readings;
 
-/// <summary>The newest value of a metric.</summary>
-internal readonly record struct LatestValue(long At, short Offset, double Value);
+/// <summary>The newest value of a metric, and who wrote it where that was somebody else.</summary>
+internal readonly record struct LatestValue(long At, short Offset, double Value, Guid? WrittenBy);
 
 /// <summary>The newest value of each metric of a source, or of those that are named, in one call.</summary>
 public static class GetLatest
@@ -19,10 +19,10 @@ public static class GetLatest
     // What is measured at all was mostly measured lately, and sixty days are three partitions and not forty.
     private const string Lately =
         """
-        select m.i, r.at, r.utc_offset, r.value
+        select m.i, r.at, r.utc_offset, r.value, r.written_by[m.slot]
         from unnest($1, $2) with ordinality as m(series_id, slot, i)
         cross join lateral (
-            select r.at, r.utc_offset, case m.slot when 1 then r.value when 2 then r.value2 else r.value3 end as value
+            select r.at, r.utc_offset, case m.slot when 1 then r.value when 2 then r.value2 else r.value3 end as value, r.written_by
             from readings r
             where r.series_id = m.series_id and r.at >= $3 and r.at < $4
                 and case m.slot when 1 then r.value when 2 then r.value2 else r.value3 end is not null
@@ -34,7 +34,7 @@ public static class GetLatest
     // no index condition.
     private const string Ever =
         """
-        select m.i, r.at, r.utc_offset, r.value
+        select m.i, r.at, r.utc_offset, r.value, r.written_by[m.slot]
         from unnest($1, $2) with ordinality as m(series_id, slot, i)
         cross join lateral (
             select h.bucket, h.bucket + interval '1 hour' as until
@@ -43,7 +43,7 @@ public static class GetLatest
             order by h.bucket desc
             limit 1) as h
         cross join lateral (
-            select r.at, r.utc_offset, case m.slot when 1 then r.value when 2 then r.value2 else r.value3 end as value
+            select r.at, r.utc_offset, case m.slot when 1 then r.value when 2 then r.value2 else r.value3 end as value, r.written_by
             from readings r
             where r.series_id = m.series_id and r.at >= h.bucket and r.at < h.until
                 and case m.slot when 1 then r.value when 2 then r.value2 else r.value3 end is not null
@@ -63,7 +63,7 @@ public static class GetLatest
                 asked = source.As(user);
                 Ask(batch, Lately, metrics = source.Select(metric), clock);
             },
-            async (reader, _) => await FillAsync(reader, new LatestValue?[metrics.Length], ct), ct);
+            async (reader, _) => await FillAsync(reader, asked, new LatestValue?[metrics.Length], ct), ct);
         if (latest is null) return Sources.NotFound(sourceId);
         await CompleteAsync(database, asked, metrics, latest, clock, ct);
 
@@ -92,7 +92,7 @@ public static class GetLatest
         {
             Ask(batch, Lately, metrics, clock);
             await using var reader = await batch.ExecuteReaderAsync(ct);
-            await FillAsync(reader, latest, ct);
+            await FillAsync(reader, user, latest, ct);
         }
         await CompleteAsync(database, user, metrics, latest, clock, ct);
         return latest;
@@ -107,7 +107,7 @@ public static class GetLatest
         await using var batch = database.Batch(user);
         Ask(batch, Ever, [.. missing.Select(i => metrics[i])], clock);
         await using var reader = await batch.ExecuteReaderAsync(ct);
-        var found = await FillAsync(reader, new LatestValue?[missing.Length], ct);
+        var found = await FillAsync(reader, user, new LatestValue?[missing.Length], ct);
         for (var i = 0; i < missing.Length; i++) latest[missing[i]] = found[i];
     }
 
@@ -120,10 +120,10 @@ public static class GetLatest
         else batch.Add(sql, series, slots, Sql.Time(now - 60 * Timestamp.Day), Sql.Time(now + 2 * Timestamp.Day));
     }
 
-    private static async Task<LatestValue?[]> FillAsync(NpgsqlDataReader reader, LatestValue?[] latest, CancellationToken ct)
+    private static async Task<LatestValue?[]> FillAsync(NpgsqlDataReader reader, CurrentUser user, LatestValue?[] latest, CancellationToken ct)
     {
         while (await reader.ReadAsync(ct))
-            latest[reader.GetInt64(0) - 1] = new(reader.GetFieldValue<long>(1), reader.GetInt16(2), reader.GetDouble(3));
+            latest[reader.GetInt64(0) - 1] = new(reader.GetFieldValue<long>(1), reader.GetInt16(2), reader.GetDouble(3), reader.IsDBNull(4) ? null : Writer.Shown(reader.GetGuid(4), user));
         return latest;
     }
 
@@ -131,5 +131,6 @@ public static class GetLatest
     {
         json.WriteTime("at"u8, latest.At, latest.Offset);
         json.WriteNumber("value"u8, latest.Value);
+        if (latest.WrittenBy is { } writer) json.WriteString("written_by"u8, writer);
     }
 }

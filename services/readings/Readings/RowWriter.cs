@@ -23,7 +23,7 @@ internal sealed class RowWriter : IDisposable
     {
         this.to = to;
         names = Array.ConvertAll(metrics, metric => Encoding.UTF8.GetBytes($"\"{JsonEncodedText.Encode(metric.Name)}\":"));
-        longestRow = 128 + names.Sum(name => name.Length + 32);
+        longestRow = 128 + names.Sum(name => 2 * name.Length + 80);
         buffer = ArrayPool<byte>.Shared.Rent(FlushAt + longestRow);
     }
 
@@ -38,14 +38,14 @@ internal sealed class RowWriter : IDisposable
         }
     }
 
-    /// <summary>{"at":"…","values":{…}}</summary>
+    /// <summary>{"at":"…","values":{…}}, and "written_by":{…} where there is somebody to name</summary>
     public void Json(ReadingPage page, int row)
     {
         Room();
         Append("{\"at\":\""u8);
         used += Timestamp.Format(buffer.AsSpan(used), page.At(row), page.Offset(row));
         Append("\",\"values\":{"u8);
-        var first = true;
+        var (first, isTold) = (true, false);
         for (var i = 0; i < names.Length; i++)
         {
             var value = page.Value(row, i);
@@ -54,6 +54,17 @@ internal sealed class RowWriter : IDisposable
             first = false;
             Append(names[i]);
             Number(value);
+        }
+        for (var i = 0; page.HasWriters && i < names.Length; i++)
+        {
+            if (page.Writer(row, i) is not { } writer) continue;
+            Append(isTold ? ","u8 : "},\"written_by\":{"u8);
+            isTold = true;
+            Append(names[i]);
+            buffer[used++] = (byte)'"';
+            Utf8Formatter.TryFormat(writer, buffer.AsSpan(used), out var written);
+            used += written;
+            buffer[used++] = (byte)'"';
         }
         Append("}}"u8);
     }

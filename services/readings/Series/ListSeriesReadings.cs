@@ -30,10 +30,10 @@ public static class ListSeriesReadings
         await using var batch = database.Batch(user);
         batch.Add(
             """
-            select m.i, r.at, r.utc_offset, r.value
+            select m.i, r.at, r.utc_offset, r.value, r.written_by[m.slot]
             from unnest($1, $2) with ordinality as m(series_id, slot, i)
             cross join lateral (
-                select r.at, r.utc_offset, case m.slot when 1 then r.value when 2 then r.value2 else r.value3 end as value
+                select r.at, r.utc_offset, case m.slot when 1 then r.value when 2 then r.value2 else r.value3 end as value, r.written_by
                 from readings r
                 where r.series_id = m.series_id and r.at >= $3 and r.at < $4
                     and case m.slot when 1 then r.value when 2 then r.value2 else r.value3 end is not null
@@ -48,7 +48,7 @@ public static class ListSeriesReadings
         var rows = new List<(int Series, LatestValue Value)>();
         await using (var reader = await batch.ExecuteReaderAsync(ct))
             while (await reader.ReadAsync(ct))
-                rows.Add(((int)reader.GetInt64(0) - 1, new(reader.GetFieldValue<long>(1), reader.GetInt16(2), reader.GetDouble(3))));
+                rows.Add(((int)reader.GetInt64(0) - 1, new(reader.GetFieldValue<long>(1), reader.GetInt16(2), reader.GetDouble(3), reader.IsDBNull(4) ? null : Writer.Shown(reader.GetGuid(4), user))));
         rows.RemoveRange(0, Math.Min(rows.TakeWhile(row => row.Value.At == behind).Count(), within));
 
         string? next = null;

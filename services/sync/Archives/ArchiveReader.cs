@@ -160,9 +160,14 @@ public sealed partial class ArchiveReader : IFileReader
         if (!json.Read() || json.TokenType != JsonTokenType.StartObject) throw new JsonException();
         while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
         {
-            if (json.ValueTextEquals("at"u8) && json.Read() && json.TokenType == JsonTokenType.String && json.ValueSpan.Length <= LongestTime) time = json.ValueSpan;
-            else if (json.TokenType == JsonTokenType.PropertyName && json.ValueTextEquals("values"u8) && json.Read() && json.TokenType == JsonTokenType.StartObject)
+            if (json.ValueTextEquals("at"u8))
             {
+                if (!json.Read() || json.TokenType != JsonTokenType.String || json.ValueSpan.Length > LongestTime) throw new JsonException();
+                time = json.ValueSpan;
+            }
+            else if (json.ValueTextEquals("values"u8))
+            {
+                if (!json.Read() || json.TokenType != JsonTokenType.StartObject) throw new JsonException();
                 while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
                 {
                     var metric = json.GetString()!;
@@ -182,7 +187,8 @@ public sealed partial class ArchiveReader : IFileReader
                     any = true;
                 }
             }
-            else throw new JsonException();
+            // What a later version may say of a row is no reason to lose it.
+            else json.Skip();
         }
 
         if (json.Read() || time.IsEmpty || !any) throw new JsonException();

@@ -126,7 +126,7 @@ public static class TakeArchive
         if (declared["metrics"]!.AsObject().Count > 0)
         {
             await using var rows = await OpenAsync(zip, $"{folder}/readings.ndjson", ct);
-            using var answer = await from.SendAsync("readings", $"/readings/v1/sources/{id}/readings", "application/x-ndjson", ct);
+            using var answer = await from.SendAsync("readings", $"/readings/v1/sources/{id}/readings?written_by=false", "application/x-ndjson", ct);
             await CopyAsync(await answer.Content.ReadAsStreamAsync(ct), rows, ct);
         }
 
@@ -138,6 +138,7 @@ public static class TakeArchive
             {
                 var kept = JsonObject.Create(happened)!;
                 kept.Remove("source_id");
+                kept.Remove("written_by");
                 yield return JsonSerializer.SerializeToElement(kept);
             }
         }

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text;
+using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using OpenReadings.Events;
 using OpenReadings.Identity.Queues;
@@ -204,6 +205,39 @@ public sealed class DeliveryTests(WiredService service, IdentityService without)
             using var answer = await AskBrokerAsync($"queues/{service.Broker.AbsolutePath.Trim('/')}/{Forwarder.Queue}/bindings");
             return (await answer.JsonAsync()).EnumerateArray().Count(binding => binding.Text("source").Length > 0);
         }
+    }
+
+    [Fact]
+    public async Task An_application_hears_who_wrote_where_it_was_itself_and_of_nobody_else()
+    {
+        var (maker, app) = await MadeAsync();
+        using var asked = await maker.Http.PutAsync(RouteOf(app), null, Ct);
+        var (queue, password) = ((await asked.JsonAsync()).Text("queue"), (await asked.JsonAsync()).Text("password"));
+        await ReadyAsync(maker, app);
+        await service.SqlAsync("insert into consents (user_id, client_id, scope) values (@AccountId, @ClientId::uuid, 'offline_access readings:read')", new { maker.AccountId, app.ClientId });
+        var itself = Guid.Parse(app.ClientId);
+        await using var platform = await new ConnectionFactory { Uri = service.Broker }.CreateConnectionAsync(Ct);
+        await using var channel = await platform.CreateChannelAsync(new CreateChannelOptions(true, true), Ct);
+        foreach (var writer in new Guid?[] { null, Guid.NewGuid(), itself })
+        {
+            var happened = new ReadingsRecorded(maker.AccountId, Guid.NewGuid(), "weight", ["weight"], null, DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch, 1, writer);
+            var body = JsonSerializer.SerializeToUtf8Bytes(new { id = Guid.NewGuid(), source = "readings", type = ReadingsRecorded.Type, data = happened }, Chassis.Json.Options);
+            await channel.BasicPublishAsync("readings.events", ReadingsRecorded.Type, mandatory: true, new BasicProperties { Type = ReadingsRecorded.Type, Persistent = true }, body, Ct);
+        }
+
+        await using var connection = await EnterAsync(queue, password);
+        await using var reader = await connection.CreateChannelAsync(cancellationToken: Ct);
+        var heard = new List<(Guid Person, string Metric, Guid? Writer)>();
+        await UntilAsync(async () =>
+        {
+            while (await reader.BasicGetAsync(queue, autoAck: true, Ct) is { } message)
+            {
+                var data = JsonDocument.Parse(message.Body).RootElement.GetProperty("data");
+                heard.Add((data.GetProperty("user_id").GetGuid(), data.Text("metric"), data.GetProperty("written_by") is { ValueKind: JsonValueKind.String } by ? by.GetGuid() : null));
+            }
+            return heard.Count >= 3;
+        });
+        Assert.Equal([(maker.AccountId, "weight", null), (maker.AccountId, "weight", null), (maker.AccountId, "weight", itself)], heard);
     }
 
     [Fact]
