@@ -26,6 +26,9 @@ internal sealed class ReadingsBody(KnownSource source, DateTimeOffset now)
 
     public IReadOnlyList<ProblemItem> Rejected => rejected;
 
+    /// <summary>Each item was rejected, and because it was shared for looking only.</summary>
+    public bool NamesOnlyWhatIsForLooking => rejected.Count > 0 && rejected.Count == Items && rejected.TrueForAll(item => item.Type == KnownSource.TooLow);
+
     /// <summary>Rows by series, in ascending order of the series: the order in which they are locked.</summary>
     public IEnumerable<SeriesRows> Series => series.Values.OrderBy(rows => rows.SeriesId);
 
@@ -161,7 +164,7 @@ internal sealed class ReadingsBody(KnownSource source, DateTimeOffset now)
                         numbers.Add(ReadNumber(ref json));
                     }
                 }
-                else if (json.TokenType == JsonTokenType.StartObject) fault = ReadCells(ref json, place);
+                else if (json.TokenType == JsonTokenType.StartObject) fault = ReadCells(ref json, place, fault);
                 else
                 {
                     json.Skip();
@@ -209,6 +212,7 @@ internal sealed class ReadingsBody(KnownSource source, DateTimeOffset now)
         {
             Count(1);
             if (rows is null) Reject(place, "/metric", "unknown-metric", Unknown(metricName));
+            else if (!source.MayWrite(metric!)) Reject(place, "/metric", KnownSource.TooLow, ForLooking(metric!));
             else if (TimeFaultOf(times[i]) is { } late) Reject(place, $"/at/{i}", late.Type, late.Detail);
             else if (NumberFaultOf(numbers[i]) is { } bad) Reject(place, $"/values/{i}", bad.Type, bad.Detail);
             else if (metric!.ClosedAt(times[i].At) is { } open) Reject(place, $"/at/{i}", Windows.Outside, open.Text);
@@ -223,9 +227,9 @@ internal sealed class ReadingsBody(KnownSource source, DateTimeOffset now)
         return null;
     }
 
-    private ProblemItem? ReadCells(ref Utf8JsonReader json, Place place)
+    // The first fault: the one that was there already, or one of these.
+    private ProblemItem? ReadCells(ref Utf8JsonReader json, Place place, ProblemItem? fault)
     {
-        ProblemItem? fault = null;
         while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
         {
             var metric = FindMetric(ref json);
@@ -233,6 +237,7 @@ internal sealed class ReadingsBody(KnownSource source, DateTimeOffset now)
             json.Read();
             var number = ReadNumber(ref json);
             if (metric is null) fault ??= new($"{place}/values/{Escape(name!)}", "unknown-metric", Unknown(name));
+            else if (!source.MayWrite(metric)) fault ??= new($"{place}/values/{Escape(metric.Name)}", KnownSource.TooLow, ForLooking(metric));
             else if (NumberFaultOf(number) is { } bad) fault ??= new($"{place}/values/{Escape(metric.Name)}", bad.Type, bad.Detail);
             else cells.Add(new(metric, number.Value));
         }
@@ -316,6 +321,8 @@ internal sealed class ReadingsBody(KnownSource source, DateTimeOffset now)
     private void Reject(Place place, string below, string type, string detail) => rejected.Add(new($"{place}{below}", type, detail));
 
     private static string Unknown(string? metric) => metric is null ? "The column names no metric." : $"This source has no metric '{metric}'.";
+
+    private static string ForLooking(Metric metric) => $"'{metric.Name}' was shared with you for looking only.";
 
     // A text that is not valid UTF-8 has replacement characters in its stead: GetString would throw.
     private static string Text(ref Utf8JsonReader json)

@@ -7,7 +7,8 @@ namespace OpenReadings.Readings;
 
 /// <summary>
 /// Stores readings of one source, as rows, as columns or as a stream of lines. Good items are stored, bad ones are named;
-/// sending the same again changes nothing and says so. Everything of a request is stored in one transaction.
+/// sending the same again changes nothing and says so. Everything of a request is stored in one transaction. 403 where all that
+/// is named was shared for looking only.
 /// </summary>
 public static class RecordReadings
 {
@@ -51,9 +52,9 @@ public static class RecordReadings
     {
         var outcomes = new Outcome[given.Items];
         var all = given.Series.Where(rows => rows.Count > 0).ToArray();
-        if (all.Length == 0) return Summary(outcomes, given.Rejected);
+        if (all.Length == 0)
+            return given.NamesOnlyWhatIsForLooking ? throw KnownSource.Refused(Access.Write) : Summary(outcomes, given.Rejected);
 
-        source.RequireWrite(all.Select(rows => rows.SeriesId));
         await using var batch = database.Batch(source.As(user));
         foreach (var rows in all)
         {

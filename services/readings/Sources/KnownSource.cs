@@ -21,6 +21,8 @@ internal sealed record Metric(string Name, int SeriesId, short Slot, string Unit
 /// <summary>What writing and reading need to know of a source.</summary>
 internal sealed record KnownSource(Guid SourceId, int Version, string? TimeZone, Metric[] Metrics, Guid? Owner, Access Access, string? Role)
 {
+    public const string TooLow = "access-too-low";
+
     /// <summary>When the person may write its events; null where that is not a matter of time.</summary>
     public Windows? EventsWritable { get; init; }
 
@@ -39,20 +41,18 @@ internal sealed record KnownSource(Guid SourceId, int Version, string? TimeZone,
         if (Access < access) throw Refused(access);
     }
 
-    /// <summary>403 where one of the series is shared for looking only.</summary>
-    public void RequireWrite(IEnumerable<int> series)
-    {
-        if (IsShared && series.Any(one => Array.Exists(Metrics, metric => metric.SeriesId == one && metric.Access < Access.Write))) throw Refused(Access.Write);
-    }
+    /// <summary>False where it is shared for looking only.</summary>
+    public bool MayWrite(Metric metric) => !IsShared || metric.Access >= Access.Write;
 
     /// <summary>403 where one of them is shared for looking only, or for writing at other times: what reaches out of a window would be passed over in silence.</summary>
     public void RequireWrite(IReadOnlyCollection<Metric> metrics, long? from, long? until)
     {
-        RequireWrite(metrics.Select(metric => metric.SeriesId));
+        if (!metrics.All(MayWrite)) throw Refused(Access.Write);
         foreach (var metric in metrics) metric.Writable?.Require(from, until);
     }
 
-    private static ProblemException Refused(Access access) => new(403, "access-too-low",
+    /// <summary>What somebody is told who may see and not do this.</summary>
+    public static ProblemException Refused(Access access) => new(403, TooLow,
         $"This was shared with you for less than that: it needs the access '{access.ToText()}'.");
 
     public Metric? Find(string name) => Array.Find(Metrics, metric => metric.Name == name);

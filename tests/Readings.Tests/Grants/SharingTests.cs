@@ -147,6 +147,29 @@ public sealed class SharingTests(ReadingsService service)
     }
 
     [Fact]
+    public async Task An_item_that_names_what_is_for_looking_is_rejected_by_name_and_the_others_are_stored()
+    {
+        var (ada, bob, source) = await SettingAsync();
+        await ShareAsync(ada, bob, GrantTests.Offer("everything", source, "read"));
+        await ShareAsync(ada, bob, GrantTests.Offer("metric", source, "write"));    // the heart rate
+        var answer = await bob.RecordAsync(source, Given.Rows(
+            Given.Row(Given.Minute(2), ("heart_rate", 62)), Given.Row(Given.Minute(3), ("heart_rate", 63), ("steps", 3)), Given.Row(Given.Minute(4), ("steps", 4))));
+        Assert.Equal((1, 0, 0, 2), Person.Counts(answer));
+        Assert.Equal(["/readings/1/values/steps", "/readings/2/values/steps"], answer.GetProperty("rejected").EnumerateArray().Select(one => one.GetProperty("pointer").GetString()));
+        Assert.All(answer.GetProperty("rejected").EnumerateArray(), one => Assert.Equal("access-too-low", one.GetProperty("type").GetString()));
+        answer = await bob.RecordAsync(source, Given.Columns(
+            Given.Column("steps", [Given.Minute(5), Given.Minute(6)], [5, 6]), Given.Column("heart_rate", [Given.Minute(5)], [65])));
+        Assert.Equal((1, 0, 0, 2), Person.Counts(answer));
+        Assert.All(answer.GetProperty("rejected").EnumerateArray(), one => Assert.Equal(("/columns/0/metric", "access-too-low"), (one.GetProperty("pointer").GetString(), one.GetProperty("type").GetString())));
+
+        // Where there is nothing else, it is the request that is refused.
+        foreach (var body in new[] { Given.Rows(Given.Row(Given.Minute(7), ("steps", 7))), Given.Columns(Given.Column("steps", [Given.Minute(7)], [7])) })
+            Assert.Equal(HttpStatusCode.Forbidden, (await bob.SendAsync(HttpMethod.Post, $"sources/{source}/readings", body)).Status);
+        Assert.Equal([12], (await ada.GetAsync($"sources/{source}/readings?metric=steps")).GetProperty("readings").EnumerateArray().Select(row => row.GetProperty("values").GetProperty("steps").GetInt32()));
+        Assert.Equal([60, 62, 65], (await ada.GetAsync($"sources/{source}/readings?metric=heart_rate")).GetProperty("readings").EnumerateArray().Select(row => row.GetProperty("values").GetProperty("heart_rate").GetInt32()));
+    }
+
+    [Fact]
     public async Task Writers_and_lookers_stand_by_name_in_the_owners_log_and_are_counted_by_the_hour()
     {
         var (ada, bob, source) = await SettingAsync();
