@@ -87,6 +87,8 @@ Authorize.Map(programs);
 EndSession.Map(programs);
 var pages = app.MapGroup("/identity").RefuseByPage();
 SignInOnPage.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
+SignUpOnPage.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
+ForgottenPassword.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
 DecideDevice.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
 PasskeysOnPage.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
 SignInWithProvider.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));

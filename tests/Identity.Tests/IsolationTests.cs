@@ -94,7 +94,7 @@ public sealed class IsolationTests(IdentityService service)
             "POST /identity/v1/device-authorizations", "POST /identity/v1/tokens/introspect", "POST /identity/v1/tokens/revoke", "GET /identity/v1/authorize", "POST /identity/v1/authorize",
             "GET /identity/v1/end-session", "POST /identity/v1/end-session", "GET /identity/sign-in", "POST /identity/sign-in", "GET /identity/device", "POST /identity/device",
             "GET /identity/pages.css", "GET /identity/passkeys.js", "GET /identity/passkeys", "POST /identity/passkeys", "GET /identity/connections", "POST /identity/connections", "GET /identity/providers/{provider}", "GET /identity/providers/{provider}/callback",
-            "GET /identity/provider-proof", "POST /identity/provider-proof", "POST /identity/passkeys/options", "GET /identity/mail", "POST /identity/mail", "POST /identity/v1/email-verifications", "POST /identity/v1/password-resets",
+            "GET /identity/provider-proof", "POST /identity/provider-proof", "POST /identity/passkeys/options", "GET /identity/mail", "POST /identity/mail", "GET /identity/sign-up", "POST /identity/sign-up", "GET /identity/forgotten-password", "POST /identity/forgotten-password", "POST /identity/v1/email-verifications", "POST /identity/v1/password-resets",
             "POST /identity/v1/password-resets/confirm", "POST /identity/v1/email-changes/confirm", "POST /identity/v1/email-changes/undo", "GET /.well-known/oauth-authorization-server/identity", "GET /livez", "GET /readyz", "GET /startupz",
         ];
         foreach (var (method, route) in service.Routes())
@@ -117,10 +117,10 @@ public sealed class IsolationTests(IdentityService service)
             .Select(route => $"{route.Method} {route.Route.RoutePattern.RawText}").Order();
         Assert.Equal(
             [
-                "DELETE /identity/v1/me", "DELETE /identity/v1/me/totp", "GET /identity/connections", "GET /identity/device", "GET /identity/mail", "GET /identity/passkeys", "GET /identity/provider-proof", "GET /identity/providers/{provider}",
-                "GET /identity/providers/{provider}/callback", "GET /identity/sign-in", "GET /identity/v1/authorize", "POST /identity/connections", "POST /identity/device", "POST /identity/mail",
+                "DELETE /identity/v1/me", "DELETE /identity/v1/me/totp", "GET /identity/connections", "GET /identity/device", "GET /identity/forgotten-password", "GET /identity/mail", "GET /identity/passkeys", "GET /identity/provider-proof", "GET /identity/providers/{provider}",
+                "GET /identity/providers/{provider}/callback", "GET /identity/sign-in", "GET /identity/sign-up", "GET /identity/v1/authorize", "POST /identity/connections", "POST /identity/device", "POST /identity/forgotten-password", "POST /identity/mail",
                 "POST /identity/passkeys", "POST /identity/passkeys/options", "POST /identity/provider-proof",
-                "POST /identity/sign-in", "POST /identity/v1/accounts", "POST /identity/v1/authorize", "POST /identity/v1/email-changes/confirm", "POST /identity/v1/email-changes/undo",
+                "POST /identity/sign-in", "POST /identity/sign-up", "POST /identity/v1/accounts", "POST /identity/v1/authorize", "POST /identity/v1/email-changes/confirm", "POST /identity/v1/email-changes/undo",
                 "POST /identity/v1/email-verifications", "POST /identity/v1/logins", "POST /identity/v1/logins/current/proof", "POST /identity/v1/logins/refresh", "POST /identity/v1/me/email", "POST /identity/v1/me/pairings", "POST /identity/v1/me/passkeys/options",
                 "POST /identity/v1/me/recovery-codes", "POST /identity/v1/me/totp/confirm", "POST /identity/v1/passkey-logins", "POST /identity/v1/passkey-logins/options", "POST /identity/v1/password-resets",
                 "POST /identity/v1/password-resets/confirm", "PUT /identity/v1/me/password",

@@ -28,7 +28,7 @@ public sealed class StockClientTests(RunningPlatform platform)
         Assert.Equal(("invalid_grant", "readings:read", "readings:write", "/bye?state=bye-1", "login_required"), (Text("refusal"), Text("own"), Text("device"), Text("bye"), Text("afterSignOut")));
 
         var seen = said.GetProperty("seen").EnumerateArray().ToList();
-        Assert.Equal(["sign-in", "sign-in-wrong", "consent", "device", "device-consent", "device-done"], seen.Select(page => page.GetProperty("name").GetString()));
+        Assert.Equal(["sign-in", "forgotten-password", "sign-up", "sign-up-done", "sign-in-wrong", "consent", "device", "device-consent", "device-done"], seen.Select(page => page.GetProperty("name").GetString()));
         Assert.All(seen, page =>
         {
             Assert.Empty(page.GetProperty("violations").EnumerateArray().Select(violation => $"{page.GetProperty("name")} {violation}"));

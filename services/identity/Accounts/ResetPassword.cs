@@ -70,7 +70,7 @@ public static class ResetPassword
             and at > coalesce((select max(at) from audit where action = @PasswordReset), '-infinity')
         """;
 
-    private static async Task<Results<Accepted, ProblemHttpResult>> AskAsync(Request request, Database database, CancellationToken ct)
+    internal static async Task<Results<Accepted, ProblemHttpResult>> AskAsync(Request request, Database database, CancellationToken ct)
     {
         if (!EmailAddress.TryParse(request.Email, out var email))
             return Problems.Of(400, "validation-failed", "Some fields are not valid.", new ProblemItem("/email", "invalid-email", "The address is missing or malformed."));

@@ -37,7 +37,7 @@ public static class SignUp
              "time_zone": "Europe/Ljubljana", "created_at": "2026-11-21T09:30:00Z"}
             """);
 
-    private static async Task<Results<Created<Response>, ProblemHttpResult>> HandleAsync(
+    internal static async Task<Results<Created<Response>, ProblemHttpResult>> HandleAsync(
         Request wanted, Database database, PasswordHasher passwords, IConfiguration config, TimeProvider clock, CancellationToken ct)
     {
         ProblemItem[] broken =
@@ -50,7 +50,7 @@ public static class SignUp
         if (email is null || broken.Length > 0)
             return Problems.Of(400, "validation-failed", "Some fields are not valid.", broken);
 
-        if (wanted.Invitation is null && config.GetValue("SignUp:InvitationOnly", false))
+        if (wanted.Invitation is null && IsByInvitationOnly(config))
             return Problems.Of(403, "invitation-required", "Signing up is by invitation only.");
 
         var hash = await passwords.HashAsync(wanted.Password!, ct);
@@ -65,6 +65,8 @@ public static class SignUp
         await db.CommitAsync();
         return TypedResults.Created("/identity/v1/me", account);
     }
+
+    internal static bool IsByInvitationOnly(IConfiguration config) => config.GetValue("SignUp:InvitationOnly", false);
 
     internal static Response New(EmailAddress email, string? name, string? timeZone, TimeProvider clock)
     {

@@ -28,7 +28,7 @@ public sealed class SignInWithProvider(
     SecondFactor second, IConfiguration config, TimeProvider clock, ILogger<SignInWithProvider> log)
 {
     private const string ProofPath = "/identity/provider-proof", Methods = "fed", TooOld = "That took too long, or was finished already. Start again.";
-    private bool IsInvitationOnly => config.GetValue("SignUp:InvitationOnly", false);
+    private bool IsInvitationOnly => SignUp.IsByInvitationOnly(config);
 
     public static void Map(IEndpointRouteBuilder routes)
     {

@@ -50,7 +50,7 @@ public static class Letters
         SignedUpAgain => new(to, "You have an account already",
             "Somebody, perhaps you, has tried to sign up at OpenReadings with this address. You have an account already, and nothing has changed.\n\nIf it was you and you have forgotten your password, choose a new one with \"forgotten password\"."),
         Invitation => new(to, "You are invited to OpenReadings",
-            $"{details.From ?? "Somebody"} invites you to OpenReadings, where people keep what they measure.\n\nSign up with this address and the invitation\n\n{link}\n\nIt is good for seven days and for one person."),
+            $"{details.From ?? "Somebody"} invites you to OpenReadings, where people keep what they measure.\n\nTo make an account, open\n\n{link}\n\nIt is good for seven days and for one person."),
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "There is no such mail."),
     };
 

@@ -20,7 +20,7 @@ public static class OpenMail
         ["verify"] = new("Confirm your address", "Press the button if you have signed up at OpenReadings.", "Confirm", "Your address is confirmed."),
         ["change"] = new("Confirm your new address", "Press the button if you want to use this address for your account.", "Confirm", "Your address is changed."),
         ["undo"] = new("Undo what was changed", "Press the button if it was not you who changed the address of your account, or who added an authenticator or a passkey. All of that since then is undone, and what was made or shared since. Everybody is signed out then, API keys end, the password is good no more, and you get a mail for a new one.", "Undo it", "It is undone. Look for the mail and choose a new password."),
-        ["reset"] = new("Choose a new password", "It has at least seven characters, with upper case, lower case and a digit. All your logins and API keys end, and applications have to ask you again.", "Change the password", "Your password is changed. Sign in with the new one, and make new API keys for your gadgets."),
+        ["reset"] = new("Choose a new password", $"{PasswordRules.InShort} All your logins and API keys end, and applications have to ask you again.", "Change the password", "Your password is changed. Sign in with the new one, and make new API keys for your gadgets."),
     };
 
     public static void Map(IEndpointRouteBuilder routes)
@@ -46,8 +46,7 @@ public static class OpenMail
             _ => (await ResetPassword.ResetAsync(token, form["password"], database, passwords, clock, http, ct)).Problem,
         };
         if (problem is null) return await page.ShowAsync<MessagePage>(http, new() { ["Title"] = "Done", ["Text"] = Wordings[found.Purpose].Done });
-        var rules = problem.ProblemDetails.Extensions.TryGetValue("errors", out var errors) ? string.Join(' ', ((ProblemItem[])errors!).Select(rule => rule.Detail)) : problem.ProblemDetails.Detail;
-        return await AskAsync(http, sessions, page, found.Purpose, token!, rules, problem.StatusCode);
+        return await AskAsync(http, sessions, page, found.Purpose, token!, Page.Reasons(problem), problem.StatusCode);
     }
 
     private static Task<IResult> AskAsync(HttpContext http, BrowserSession sessions, Page page, string purpose, string token, string? problem = null, int status = 200)

@@ -1,5 +1,7 @@
 using Microsoft.AspNetCore.Components;
 using Microsoft.AspNetCore.Components.Web;
+using Microsoft.AspNetCore.Http.HttpResults;
+using OpenReadings.Chassis;
 using OpenReadings.Identity.OAuth;
 
 namespace OpenReadings.Identity.Pages;
@@ -25,6 +27,11 @@ public sealed class Page(IServiceProvider services, ILoggerFactory loggers)
     public Task<IResult> ShowErrorAsync(HttpContext http, string problem, int status = 400, string? leadsTo = null) =>
         ShowAsync<MessagePage>(http, new() { ["Title"] = "This does not work", ["Text"] = problem, ["LeadsTo"] = leadsTo }, status);
 
+    /// <summary>What is wrong, in one text: each of the fields that are, or else the whole.</summary>
+    public static string? Reasons(ProblemHttpResult problem) => problem.ProblemDetails.Extensions.TryGetValue("errors", out var errors)
+        ? string.Join(' ', ((ProblemItem[])errors!).Select(item => item.Detail))
+        : problem.ProblemDetails.Detail;
+
     /// <summary>A day as pages say it.</summary>
     public static string Day(DateTimeOffset at) => at.ToString("yyyy-MM-dd", System.Globalization.CultureInfo.InvariantCulture);
 
@@ -34,11 +41,12 @@ public sealed class Page(IServiceProvider services, ILoggerFactory loggers)
 
 public static class PageRoutes
 {
-    /// <summary>A form that cannot be read is answered by a page that says why.</summary>
+    /// <summary>A form that cannot be read, or that there is no room for at this moment, is answered by a page that says why.</summary>
     public static TBuilder RefuseByPage<TBuilder>(this TBuilder builder) where TBuilder : IEndpointConventionBuilder => builder.AddEndpointFilter(async (context, next) =>
     {
         var http = context.HttpContext;
         try { return await next(context); }
         catch (RefusedException e) { return await http.RequestServices.GetRequiredService<Page>().ShowErrorAsync(http, e.Message); }
+        catch (ProblemException e) { return await http.RequestServices.GetRequiredService<Page>().ShowErrorAsync(http, e.Message, e.Status); }
     });
 }

@@ -24,8 +24,9 @@ public static class SignInOnPage
     }
 
     /// <summary>Sends a person to sign in, and from there to one of our own pages.</summary>
-    public static IResult First(string next, string? email) =>
-        new SeeOther(QueryHelpers.AddQueryString(Path, email is null ? [KeyValuePair.Create<string, string?>("return", next)] : [KeyValuePair.Create<string, string?>("return", next), KeyValuePair.Create("email", (string?)email)]));
+    public static IResult First(string next, string? email) => new SeeOther(PathTo(next, email));
+
+    internal static string PathTo(string next, string? email) => QueryHelpers.AddQueryString(Path, new Dictionary<string, string?> { ["return"] = next, ["email"] = email });
 
     // Only where a question of ours waits: a page of somebody else must not be what follows our own. And only what can stand in a header.
     internal static bool IsOurs(string? next) =>

@@ -12,6 +12,9 @@ public static class PasswordRules
 {
     public const int Shortest = 7, Longest = 255;
 
+    /// <summary>What a person is told before they choose one.</summary>
+    public const string InShort = "A password has at least seven characters, with upper case, lower case and a digit.";
+
     /// <summary>A password of the longest length in UTF-16: what is longer is not worth hashing.</summary>
     public const int LongestUtf16 = Longest * 2;
 

@@ -30,7 +30,7 @@ public sealed class HostileInputTests(IdentityService service)
         {
             foreach (var field in good.Keys.Concat(["prompt", "max_age", "login_hint", "response_mode", "request"]))
                 await NotOursAsync(http.GetAsync($"/identity/v1/authorize?{string.Join('&', good.Where(one => one.Key != field).Select(one => $"{one.Key}={one.Value}"))}&{field}={value}", Ct), $"authorize {field}={value}");
-            foreach (var path in new[] { "sign-in?return=", "sign-in?return=%2Fidentity%2Fdevice&email=", "device?user_code=", "mail?token=", "v1/end-session?id_token_hint=", "v1/end-session?post_logout_redirect_uri=", "v1/revocations?after=", "v1/api-keys/introspect?x=", ".well-known/keys/" })
+            foreach (var path in new[] { "sign-in?return=", "sign-in?return=%2Fidentity%2Fdevice&email=", "device?user_code=", "mail?token=", "sign-up?return=", "sign-up?invitation=", "forgotten-password?return=", "forgotten-password?email=", "v1/end-session?id_token_hint=", "v1/end-session?post_logout_redirect_uri=", "v1/revocations?after=", "v1/api-keys/introspect?x=", ".well-known/keys/" })
                 await NotOursAsync(http.GetAsync($"/identity/{path}{value}", Ct), path + value);
             foreach (var endpoint in new[] { "v1/tokens", "v1/tokens/introspect", "v1/tokens/revoke", "v1/device-authorizations" })
                 foreach (var field in programs)
@@ -38,7 +38,7 @@ public sealed class HostileInputTests(IdentityService service)
                     var body = $"client_id={app.ClientId}&client_secret={app.Secret}&grant_type={(field is "refresh_token" or "device_code" ? field.Replace("device_code", "urn:ietf:params:oauth:grant-type:device_code", StringComparison.Ordinal) : "authorization_code")}&{field}={value}";
                     await NotOursAsync(http.PostAsync($"/identity/{endpoint}", new StringContent(body, Encoding.ASCII, "application/x-www-form-urlencoded"), Ct), $"{endpoint} {field}={value}");
                 }
-            foreach (var (page, field) in new[] { ("sign-in", "email"), ("sign-in", "password"), ("sign-in", "code"), ("sign-in", "return"), ("device", "user_code"), ("device", "form_token"), ("mail", "token"), ("v1/authorize", "request"), ("v1/authorize", "decision"), ("v1/end-session", "state") })
+            foreach (var (page, field) in new[] { ("sign-in", "email"), ("sign-in", "password"), ("sign-in", "code"), ("sign-in", "return"), ("device", "user_code"), ("device", "form_token"), ("mail", "token"), ("sign-up", "email"), ("sign-up", "name"), ("sign-up", "invitation"), ("forgotten-password", "email"), ("forgotten-password", "return"), ("v1/authorize", "request"), ("v1/authorize", "decision"), ("v1/end-session", "state") })
             {
                 var token = QueryHelpers.ParseQuery($"x={System.Text.RegularExpressions.Regex.Match(await http.GetStringAsync("/identity/device", Ct), "name=\"form_token\" value=\"([^\"]*)\"").Groups[1].Value}")["x"];
                 await NotOursAsync(http.PostAsync($"/identity/{page}", new StringContent($"form_token={token}&return=%2Fidentity%2Fdevice&{field}={value}", Encoding.ASCII, "application/x-www-form-urlencoded"), Ct), $"{page} {field}={value}");

@@ -1,0 +1,56 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.WebUtilities;
+using OpenReadings.Chassis;
+using OpenReadings.Identity.Accounts;
+using OpenReadings.Identity.OAuth;
+using OpenReadings.Identity.Passwords;
+
+namespace OpenReadings.Identity.Pages;
+
+/// <summary>
+/// The page where a person makes an account: on the way to an application, or by the link in an invitation. The answer is the same where the address
+/// has an account already (docs/decisions/0006-sign-up-tells-nothing.md).
+/// </summary>
+public static class SignUpOnPage
+{
+    private const string Path = "/identity/sign-up";
+
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapGet("/sign-up", (HttpContext http, IConfiguration config, BrowserSession sessions, Page page, string? @return, string? email, string? invitation) =>
+            ShowAsync(http, config, sessions, page, new(email, null, null, null, invitation), @return)).ExcludeFromDescription();
+        routes.MapPost("/sign-up", HandleAsync).DisableAntiforgery().ExcludeFromDescription();
+    }
+
+    /// <summary>Its address, on the way to one of our own pages.</summary>
+    public static string PathTo(string next, string? email) => QueryHelpers.AddQueryString(Path, new Dictionary<string, string?> { ["return"] = next, ["email"] = email });
+
+    /// <summary>What the mail of an invitation leads to.</summary>
+    public static string LinkOf(string issuer, string email, string invitation) =>
+        QueryHelpers.AddQueryString($"{issuer}/sign-up", new Dictionary<string, string?> { ["email"] = email, ["invitation"] = invitation });
+
+    private static async Task<IResult> HandleAsync(
+        HttpContext http, Database database, PasswordHasher passwords, IConfiguration config, BrowserSession sessions, Page page, TimeProvider clock, CancellationToken ct)
+    {
+        var form = await Form.OfAsync(http.Request, ct);
+        var (next, wanted) = (form["return"], new SignUp.Request(form["email"], form["password"], form["name"], null, form["invitation"]));
+        // Nothing of it is shown again: somebody else may have filled it in.
+        if (!sessions.IsOurs(http, form)) return await ShowAsync(http, config, sessions, page, new(null, null, null, null), null, "The form was too old. Try once more.", 403);
+        if ((await SignUp.HandleAsync(wanted, database, passwords, config, clock, ct)).Result is ProblemHttpResult problem)
+            return await ShowAsync(http, config, sessions, page, wanted, next, Page.Reasons(problem), problem.StatusCode);
+        return await page.ShowAsync<MessagePage>(http, new()
+        {
+            ["Title"] = "Look for the mail",
+            ["Text"] = $"If {wanted.Email} had no account, it has one now, and where the address is still to be confirmed a mail asks you to. If it had one already, nothing has changed, and the mail says so.",
+            ["SignsInFor"] = SignInOnPage.IsOurs(next) ? next : null, ["Email"] = wanted.Email,
+        });
+    }
+
+    private static Task<IResult> ShowAsync(
+        HttpContext http, IConfiguration config, BrowserSession sessions, Page page, SignUp.Request wanted, string? next, string? problem = null, int status = 200) =>
+        page.ShowAsync<SignUpPage>(http, new()
+        {
+            ["FormToken"] = sessions.FormTokenFor(http), ["Return"] = SignInOnPage.IsOurs(next) ? next : null, ["Wanted"] = wanted, ["Problem"] = problem,
+            ["AsksForInvitation"] = wanted.Invitation is not null || SignUp.IsByInvitationOnly(config),
+        }, status);
+}
