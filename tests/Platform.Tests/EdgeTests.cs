@@ -132,6 +132,20 @@ public sealed class EdgeTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task No_log_of_the_edge_has_the_token_of_a_link_not_even_where_identity_is_away()
+    {
+        await IsProblemAsync(await http.GetAsync("/identity/mail?token=om_not-for-any-log", Ct), 502, "service-unreachable");
+        var (access, all) = ("", "");
+        for (var since = Stopwatch.StartNew(); !access.Contains("/identity/mail", StringComparison.Ordinal); await Task.Delay(50, Ct))
+        {
+            Assert.True(since.Elapsed < TimeSpan.FromSeconds(30), "The request is in no log at all.");
+            access = await File.ReadAllTextAsync(Path.Combine(folder, "access.log"), Ct);
+        }
+        foreach (var file in Directory.EnumerateFiles(folder, "*log")) all += await File.ReadAllTextAsync(file, Ct);
+        Assert.DoesNotContain("not-for-any-log", all, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Fifty_megabytes_reach_a_service_and_a_file_to_import_may_be_larger()
     {
         using var rows = await http.PostAsync("/readings/v1/rows", new ByteArrayContent(new byte[51 << 20]), Ct);
