@@ -11,7 +11,7 @@ namespace OpenReadings.Events;
 /// <param name="From">The earliest reading that was stored or replaced.</param>
 /// <param name="To">The latest reading that was stored or replaced.</param>
 /// <param name="Count">How many readings were stored or replaced; one composite row counts once.</param>
-/// <param name="WrittenBy">Who wrote them, where that was not the person themself: whom they share with, or an application as itself. Null for their own. In the queue of an application it is null for all but the application itself.</param>
+/// <param name="WrittenBy">Who wrote them, where that was not the person themself: another person, also where an application wrote for them, or an application or key that acts as itself. Null for their own. In the queue of an application: its own id where it wrote as itself, otherwise null.</param>
 public sealed record ReadingsRecorded(
     Guid UserId, Guid SourceId, string Metric, IReadOnlyList<string> Metrics, string? SeriesType,
     DateTimeOffset From, DateTimeOffset To, int Count, Guid? WrittenBy) : IEvent
@@ -27,7 +27,7 @@ public sealed record ReadingsRecorded(
 /// <param name="From">Beginning of the deleted range, inclusive; null when it has none.</param>
 /// <param name="To">End of the deleted range, exclusive; null when it has none.</param>
 /// <param name="Count">How many readings were deleted.</param>
-/// <param name="WrittenBy">Who deleted them, where that was not the person themself; in the queue of an application null for all but the application itself.</param>
+/// <param name="WrittenBy">Who deleted them, where that was not the person themself. In the queue of an application: its own id where it did as itself, otherwise null.</param>
 public sealed record ReadingsDeleted(
     Guid UserId, Guid SourceId, string Metric, DateTimeOffset? From, DateTimeOffset? To, int Count, Guid? WrittenBy) : IEvent
 {

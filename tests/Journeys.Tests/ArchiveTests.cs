@@ -149,6 +149,8 @@ public sealed class ArchiveTests(RunningPlatform platform)
             ("end.json", """{"sources": 1}""")));
         Assert.Equal((2, 5), (Count(receipt, "stored"), Count(receipt, "rejected")));
         Assert.False(receipt.GetProperty("truncated").GetBoolean());
+        // What an archive says of who wrote is nobody's word but its own.
+        Assert.DoesNotContain("written_by", await eve.Http.GetStringAsync($"/readings/v1/sources/{id}/readings", Ct), StringComparison.Ordinal);
         Assert.Equal([2, 3, 4, 5, 6], receipt.GetProperty("examples").EnumerateArray().Select(example => example.GetProperty("line").GetInt32()).Order());
     }
 

@@ -12,7 +12,7 @@ namespace OpenReadings.Identity.Accounts;
 /// </summary>
 public static class SignUp
 {
-    /// <summary>Invitation: from the mail that somebody was invited with; needed where sign-up is by invitation only (SignUp:InvitationOnly).</summary>
+    /// <summary>Invitation: what follows <c>invitation=</c> in the link of the mail that somebody was invited with; needed where sign-up is by invitation only (SignUp:InvitationOnly).</summary>
     public sealed record Request(string? Email, string? Password, string? Name, string? TimeZone, string? Invitation = null);
 
     public sealed record Response(

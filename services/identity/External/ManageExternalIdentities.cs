@@ -37,7 +37,7 @@ public static class ManageExternalIdentities
             select not (select is_chosen from passwords) and not exists (select from passkeys)
                and not exists (select from external_identities where provider <> @provider and issuer = any(@known))
             """, new { provider, known = http.RequestServices.GetRequiredService<Providers>().All.Select(one => one.Issuer).ToArray() });
-        if (isOnly) return Problems.Of(409, "last-way-in", "It is your only way in. Confirm your address and choose a password by \"forgotten password\" first, or add a passkey.");
+        if (isOnly) return Problems.Of(409, "last-way-in", "It is your only way in. Confirm your address and choose a password at /identity/forgotten-password first, or add a passkey.");
         await db.ExecuteAsync("delete from external_identities where provider = @provider", new { provider });
         await db.NoteAsync(http, Entry.ProviderDisconnected, loginId, new { provider });
         await db.CommitAsync();

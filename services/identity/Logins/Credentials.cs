@@ -24,7 +24,10 @@ public sealed record ProvenPerson(Guid UserId, string Hash, string Methods, int?
 /// </summary>
 public sealed class Credentials(Database database, PasswordHasher passwords, SignInBudget budget, SecondFactor second, IConfiguration config, TimeProvider clock)
 {
-    private readonly bool confirmedOnly = config.GetValue("SignIn:ConfirmedOnly", false);
+    private readonly bool confirmedOnly = AreConfirmedOnly(config);
+
+    /// <summary>Nobody signs in before the address has been confirmed by mail.</summary>
+    public static bool AreConfirmedOnly(IConfiguration config) => config.GetValue("SignIn:ConfirmedOnly", false);
 
     private sealed record Found(Guid? UserId, string? Hash, bool IsDisabled, bool IsConfirmed, bool HasSecondFactor, bool IsFamiliar);
 

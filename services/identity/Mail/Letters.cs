@@ -27,14 +27,14 @@ public static class Letters
 
     /// <param name="kind">One of the above.</param>
     /// <param name="to">The address.</param>
-    /// <param name="link">Where the person goes on, with the token in it; null where the kind has none.</param>
+    /// <param name="link">Where the person goes on, with the token in it; where the kind has none, to a new password.</param>
     /// <param name="details">What is told.</param>
-    public static Letter Of(string kind, string to, string? link, Details details) => kind switch
+    public static Letter Of(string kind, string to, string link, Details details) => kind switch
     {
         Verify => new(to, "Confirm your e-mail address",
             $"Somebody, probably you, has signed up at OpenReadings with this address.\n\nTo confirm that it is yours, open\n\n{link}\n\nThe link is good for a day. If it was not you, ignore this mail."),
         Reset => new(to, "Choose a new password",
-            $"Somebody, probably you, has forgotten the password of the account with this address.\n\nTo choose a new one, open\n\n{link}\n\nThe link is good for an hour. If it was not you, ignore this mail: nothing has changed."),
+            $"Somebody, probably you, wants to choose a password for the account with this address.\n\nTo do so, open\n\n{link}\n\nThe link is good for an hour. If it was not you, ignore this mail: nothing has changed."),
         Change => new(to, "Confirm your new e-mail address",
             $"Somebody, probably you, wants to use this address for their account at OpenReadings.\n\nTo confirm that it is yours, open\n\n{link}\n\nThe link is good for a day. If it was not you, ignore this mail."),
         Changed => new(to, "Your e-mail address was changed",
@@ -42,13 +42,13 @@ public static class Letters
         FactorAdded => new(to, "There is another way into your account",
             $"An authenticator, a passkey or an account elsewhere was added to your account at OpenReadings.\n\nIf it was not you who added it, open\n\n{link}\n\nwithin seven days: it takes it away with all that was added and changed after it, signs everybody out, and mails you a link for a new password."),
         PasswordChanged => new(to, "Your password was changed",
-            $"The password of your account at OpenReadings was changed, and all other logins have ended.{(details.ApiKeys > 0 ? $" API keys that go on: {details.ApiKeys}." : "")}\n\nIf it was not you, choose a new password with \"forgotten password\" at once."),
+            $"The password of your account at OpenReadings was changed, and all other logins have ended.{(details.ApiKeys > 0 ? $" API keys that go on: {details.ApiKeys}." : "")}\n\nIf it was not you, choose a new password at once:\n\n{link}"),
         PasswordReplaced => new(to, "Your password was changed",
-            $"The password of your account at OpenReadings was replaced by mail. All logins have ended, and all API keys ({details.ApiKeys}): gadgets need new ones. Applications that you let in have to ask you again.\n\nIf the password had been changed in the seven days before, what was added since then has ended, too: passkeys, an authenticator, applications, and what was shared with others.\n\nWhat stays: passkeys ({details.Passkeys}) and applications of your own ({details.Applications}). Look whether you know them.\n\nIf it was not you, choose a new password with \"forgotten password\" at once."),
+            $"The password of your account at OpenReadings was replaced by mail. All logins have ended, and all API keys ({details.ApiKeys}): gadgets need new ones. Applications that you let in have to ask you again.\n\nIf the password had been changed in the seven days before, what was added since then has ended, too: passkeys, an authenticator, applications, and what was shared with others.\n\nWhat stays: passkeys ({details.Passkeys}) and applications of your own ({details.Applications}). Look whether you know them.\n\nIf it was not you, choose a new password at once:\n\n{link}"),
         AccessAdded => new(to, $"{details.What} was made in your account",
-            $"{details.What} was made in your account at OpenReadings.\n\nIf it was not you who made it, choose a new password with \"forgotten password\" at once: that ends all logins and API keys. Then look which applications there are."),
+            $"{details.What} was made in your account at OpenReadings.\n\nIf it was not you who made it, choose a new password at once, which ends all logins and API keys:\n\n{link}\n\nThen look which applications there are."),
         SignedUpAgain => new(to, "You have an account already",
-            "Somebody, perhaps you, has tried to sign up at OpenReadings with this address. You have an account already, and nothing has changed.\n\nIf it was you and you have forgotten your password, choose a new one with \"forgotten password\"."),
+            $"Somebody, perhaps you, has tried to sign up at OpenReadings with this address. You have an account already, and nothing has changed.\n\nIf it was you and you have forgotten your password, choose a new one:\n\n{link}"),
         Invitation => new(to, "You are invited to OpenReadings",
             $"{details.From ?? "Somebody"} invites you to OpenReadings, where people keep what they measure.\n\nTo make an account, open\n\n{link}\n\nIt is good for seven days and for one person."),
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "There is no such mail."),

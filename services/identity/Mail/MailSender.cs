@@ -93,7 +93,9 @@ public sealed class MailSender(IConfiguration config, Database database, TokenIs
             select @Hash, @purpose, to_address, created_at, now() + @lasts from mail_outbox where mail_id = @MailId for update
             """, new { token.Hash, purpose, mail.MailId, lasts }) == 0) return null;
         await db.CommitAsync();
-        var link = mail.Kind == Letters.Invitation ? SignUpOnPage.LinkOf(tokens.Issuer, mail.ToAddress, token.Value) : $"{tokens.Issuer}/mail?token={token.Value}";
+        var link = mail.Kind == Letters.Invitation ? SignUpOnPage.LinkOf(tokens.Issuer, mail.ToAddress, token.Value)
+            : Letters.TokenOf(mail.Kind) is null ? ForgottenPassword.LinkOf(tokens.Issuer)
+            : $"{tokens.Issuer}/mail?token={token.Value}";
         return Letters.Of(mail.Kind, mail.ToAddress, link, details);
     }
 

@@ -24,16 +24,19 @@ public static class ForgottenPassword
     /// <summary>Its address, on the way to one of our own pages.</summary>
     public static string PathTo(string next, string? email) => QueryHelpers.AddQueryString(Path, new Dictionary<string, string?> { ["return"] = next, ["email"] = email });
 
+    /// <summary>What mails lead to that tell of something somebody else may have done.</summary>
+    public static string LinkOf(string issuer) => $"{issuer}/forgotten-password";
+
     private static async Task<IResult> HandleAsync(HttpContext http, Database database, BrowserSession sessions, Page page, CancellationToken ct)
     {
         var form = await Form.OfAsync(http.Request, ct);
         var (next, email) = (form["return"], form["email"]);
-        if (!sessions.IsOurs(http, form)) return await ShowAsync(http, sessions, page, null, null, "The form was too old. Try once more.", 403);
+        if (!sessions.IsOurs(http, form)) return await ShowAsync(http, sessions, page, next, null, "The form was too old. Try once more.", 403);
         if ((await ResetPassword.AskAsync(new(email), database, ct)).Result is ProblemHttpResult problem) return await ShowAsync(http, sessions, page, next, email, Page.Reasons(problem), problem.StatusCode);
         return await page.ShowAsync<MessagePage>(http, new()
         {
             ["Title"] = "Look for the mail", ["Text"] = $"If {email} has an account, a mail is on its way there with a link to choose a password. It is good for an hour.",
-            ["SignsInFor"] = SignInOnPage.IsOurs(next) ? next : null,
+            ["SignsInFor"] = SignInOnPage.OursOr(next), ["Email"] = email,
         });
     }
 

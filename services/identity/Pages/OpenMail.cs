@@ -8,7 +8,7 @@ using OpenReadings.Identity.Passwords;
 namespace OpenReadings.Identity.Pages;
 
 /// <summary>
-/// Where the links in mails lead. Opening one changes nothing, because programs open links before people do: the person presses a button.
+/// Where the links in mails lead, but those of invitations (<see cref="SignUpOnPage"/>). Opening one changes nothing, because programs open links before people do: the person presses a button.
 /// The token is in the query, which we and the edge keep out of every log, and no other site is told where a person comes from.
 /// </summary>
 public static class OpenMail
@@ -45,7 +45,10 @@ public static class OpenMail
             "undo" => await ChangeEmail.UndoAsync(token, database, passwords, clock, http, ct),
             _ => (await ResetPassword.ResetAsync(token, form["password"], database, passwords, clock, http, ct)).Problem,
         };
-        if (problem is null) return await page.ShowAsync<MessagePage>(http, new() { ["Title"] = "Done", ["Text"] = Wordings[found.Purpose].Done });
+        if (problem is null) return await page.ShowAsync<MessagePage>(http, new()
+        {
+            ["Title"] = "Done", ["Text"] = Wordings[found.Purpose].Done, ["SignsInFor"] = found.Purpose is "verify" or "reset" ? SignInOnPage.OursOr(null) : null,
+        });
         return await AskAsync(http, sessions, page, found.Purpose, token!, Page.Reasons(problem), problem.StatusCode);
     }
 

@@ -33,6 +33,9 @@ public static class SignInOnPage
         next is not null && next.All(c => c is > ' ' and < '\x7f') && (next.StartsWith($"{Authorize.Path}?", StringComparison.Ordinal) || next == DecideDevice.Path
             || next.StartsWith($"{DecideDevice.Path}?", StringComparison.Ordinal) || next is PasskeysOnPage.Path or ConnectionsOnPage.Path);
 
+    /// <summary>Where somebody goes on whom nothing of ours waits for: what they can do on our own pages.</summary>
+    internal static string OursOr(string? next) => IsOurs(next) ? next! : PasskeysOnPage.Path;
+
     // A browser holds every redirect that follows a form to the form's page: also the one to the application, where nothing more has to be asked.
     private static async Task<IResult> ShowAsync(
         HttpContext http, Database database, BrowserSession sessions, Page page, string next, string? email, CancellationToken ct, string? problem = null, int status = 200) =>

@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.WebUtilities;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Accounts;
+using OpenReadings.Identity.Logins;
 using OpenReadings.Identity.OAuth;
 using OpenReadings.Identity.Passwords;
 
@@ -35,14 +36,16 @@ public static class SignUpOnPage
         var form = await Form.OfAsync(http.Request, ct);
         var (next, wanted) = (form["return"], new SignUp.Request(form["email"], form["password"], form["name"], null, form["invitation"]));
         // Nothing of it is shown again: somebody else may have filled it in.
-        if (!sessions.IsOurs(http, form)) return await ShowAsync(http, config, sessions, page, new(null, null, null, null), null, "The form was too old. Try once more.", 403);
+        if (!sessions.IsOurs(http, form))
+            return await ShowAsync(http, config, sessions, page, new(null, null, null, null), next, "The form was too old. Try once more; if you were invited, open the link in the mail again.", 403);
         if ((await SignUp.HandleAsync(wanted, database, passwords, config, clock, ct)).Result is ProblemHttpResult problem)
             return await ShowAsync(http, config, sessions, page, wanted, next, Page.Reasons(problem), problem.StatusCode);
         return await page.ShowAsync<MessagePage>(http, new()
         {
-            ["Title"] = "Look for the mail",
-            ["Text"] = $"If {wanted.Email} had no account, it has one now, and where the address is still to be confirmed a mail asks you to. If it had one already, nothing has changed, and the mail says so.",
-            ["SignsInFor"] = SignInOnPage.IsOurs(next) ? next : null, ["Email"] = wanted.Email,
+            ["Title"] = "Almost done",
+            ["Text"] = $"If {wanted.Email} had no account, it has one now. If we do not know yet that the address is yours, a mail with a link is on its way: open it{(Credentials.AreConfirmedOnly(config) ? " before you sign in" : "")}. "
+                + "If it had an account already, nothing has changed, and its owner is told by mail, once a day at most.",
+            ["SignsInFor"] = SignInOnPage.OursOr(next), ["Email"] = wanted.Email,
         });
     }
 
@@ -51,6 +54,6 @@ public static class SignUpOnPage
         page.ShowAsync<SignUpPage>(http, new()
         {
             ["FormToken"] = sessions.FormTokenFor(http), ["Return"] = SignInOnPage.IsOurs(next) ? next : null, ["Wanted"] = wanted, ["Problem"] = problem,
-            ["AsksForInvitation"] = wanted.Invitation is not null || SignUp.IsByInvitationOnly(config),
+            ["AsksForInvitation"] = wanted.Invitation is not null || SignUp.IsByInvitationOnly(config), ["NeedsInvitation"] = SignUp.IsByInvitationOnly(config),
         }, status);
 }

@@ -9,9 +9,9 @@ using RabbitMQ.Client.Events;
 namespace OpenReadings.Identity.Queues;
 
 /// <summary>
-/// Hands each event on to the queues of the applications that its person has let in for it, as it came but for who else wrote, at least once and in order: one replica
-/// consumes (the others wait for it to go), a handful at a time, by the consents of that moment; what is confirmed there is acknowledged here. While
-/// database or broker are away everything waits where it is.
+/// Hands each event on to the queues of the applications that its person has let in for it, unchanged but that <c>written_by</c> is emptied where it
+/// was not that application, at least once and in order: one replica consumes (the others wait for it to go), a handful at a time, by the consents of
+/// that moment; what is confirmed there is acknowledged here. While database or broker are away everything waits where it is.
 /// </summary>
 public sealed class Forwarder(QueuePlace place, Database database, ILogger<Forwarder> log) : BackgroundService
 {

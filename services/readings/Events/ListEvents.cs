@@ -4,8 +4,8 @@ using OpenReadings.Chassis;
 namespace OpenReadings.Readings;
 
 /// <summary>
-/// Events of a source, or of all sources, in the order in which they began. An event counts where it began. <c>written_by</c> is who wrote it, where
-/// that was somebody else.
+/// Events of a source, or of all sources, in the order in which they began. An event counts where it began. <c>written_by</c> is who wrote it last,
+/// where that was somebody else (<see cref="Writer"/>).
 /// </summary>
 public static class ListEvents
 {
@@ -13,7 +13,7 @@ public static class ListEvents
         """
         {"events": [{"id": "0190f3d2-77aa-7c31-9d1e-2b8c1f0a5e44", "source_id": "0190f3d2-0000-7c31-9d1e-2b8c1f0a5e44", "kind": "workout",
                      "type": "running", "from": "2026-11-20T07:00:00+01:00", "to": "2026-11-20T07:41:30+01:00",
-                     "values": {"energy": {"value": 320, "unit": "kcal"}}, "details": {}}]}
+                     "values": {"energy": {"value": 320, "unit": "kcal"}}, "details": {}, "written_by": "0190f3d2-0001-7b00-8000-000000000008"}]}
         """;
 
     private sealed record Row(

@@ -14,7 +14,7 @@ public static class GetLatest
 {
     public static void Map(IEndpointRouteBuilder routes) => routes.MapGet("/sources/{sourceId:guid}/latest", HandleAsync)
         .WithName("GetLatest").WithSummary("Read the newest value of each metric")
-        .WithExample(null, """{"latest": {"systolic": {"at": "2026-11-20T07:30:00+02:00", "value": 121, "unit": "mm[Hg]"}}}""");
+        .WithExample(null, """{"latest": {"systolic": {"at": "2026-11-20T07:30:00+02:00", "value": 121, "written_by": "0190f3d2-0001-7b00-8000-000000000008", "unit": "mm[Hg]"}}}""");
 
     // What is measured at all was mostly measured lately, and sixty days are three partitions and not forty.
     private const string Lately =

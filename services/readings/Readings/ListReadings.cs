@@ -8,17 +8,20 @@ namespace OpenReadings.Readings;
 
 /// <summary>
 /// Readings of a source in the order of time, a page at a time as JSON, or the whole range as CSV or NDJSON in constant
-/// memory. Metrics that share a time come back as one row. Where somebody else wrote values, a row of JSON and NDJSON says who:
-/// <c>written_by</c>, by metric. <c>written_by=false</c> leaves it out.
+/// memory. Metrics that share a time come back as one row.
 /// </summary>
 public static class ListReadings
 {
     public static void Map(IEndpointRouteBuilder routes) => routes.MapGet("/sources/{sourceId:guid}/readings", HandleAsync)
         .WithName("ListReadings").WithSummary("Read a range of readings; Accept text/csv or application/x-ndjson for all of it")
+        .WithDescription(
+            "Where somebody else wrote a value last, a row says who: written_by, by metric (a plain id in the answers of latest, series and events). "
+            + "It is a person, also where an application wrote for them (the access log names it), or an application or key that acts as itself. "
+            + "Shown to the owner who has signed in here, and to whoever wrote. Not in CSV; written_by=false leaves the field out, and is no filter.")
         .WithExample(null,
             """
             {"readings": [{"at": "2026-11-20T07:30:00+02:00", "values": {"systolic": 121, "diastolic": 79},
-                           "written_by": {"systolic": "0190f3d2-77aa-7c31-9d1e-2b8c1f0a5e44"}}],
+                           "written_by": {"systolic": "0190f3d2-0001-7b00-8000-000000000008"}}],
              "next": "AAMB9HBrQgAAAAAAx3kq1fZm0Qk"}
             """);
 

@@ -26,8 +26,8 @@ internal sealed class ReadingsBody(KnownSource source, DateTimeOffset now)
 
     public IReadOnlyList<ProblemItem> Rejected => rejected;
 
-    /// <summary>Each item was rejected, and because it was shared for looking only.</summary>
-    public bool NamesOnlyWhatIsForLooking => rejected.Count > 0 && rejected.Count == Items && rejected.TrueForAll(item => item.Type == KnownSource.TooLow);
+    /// <summary>Each item was rejected, and because it names something that was shared for reading only.</summary>
+    public bool IsWhollyTooLow => rejected.Count > 0 && rejected.Count == Items && rejected.TrueForAll(item => item.Type == KnownSource.TooLow);
 
     /// <summary>Rows by series, in ascending order of the series: the order in which they are locked.</summary>
     public IEnumerable<SeriesRows> Series => series.Values.OrderBy(rows => rows.SeriesId);
@@ -212,7 +212,7 @@ internal sealed class ReadingsBody(KnownSource source, DateTimeOffset now)
         {
             Count(1);
             if (rows is null) Reject(place, "/metric", "unknown-metric", Unknown(metricName));
-            else if (!source.MayWrite(metric!)) Reject(place, "/metric", KnownSource.TooLow, ForLooking(metric!));
+            else if (!source.MayWrite(metric!)) Reject(place, "/metric", KnownSource.TooLow, ForReading(metric!));
             else if (TimeFaultOf(times[i]) is { } late) Reject(place, $"/at/{i}", late.Type, late.Detail);
             else if (NumberFaultOf(numbers[i]) is { } bad) Reject(place, $"/values/{i}", bad.Type, bad.Detail);
             else if (metric!.ClosedAt(times[i].At) is { } open) Reject(place, $"/at/{i}", Windows.Outside, open.Text);
@@ -237,7 +237,7 @@ internal sealed class ReadingsBody(KnownSource source, DateTimeOffset now)
             json.Read();
             var number = ReadNumber(ref json);
             if (metric is null) fault ??= new($"{place}/values/{Escape(name!)}", "unknown-metric", Unknown(name));
-            else if (!source.MayWrite(metric)) fault ??= new($"{place}/values/{Escape(metric.Name)}", KnownSource.TooLow, ForLooking(metric));
+            else if (!source.MayWrite(metric)) fault ??= new($"{place}/values/{Escape(metric.Name)}", KnownSource.TooLow, ForReading(metric));
             else if (NumberFaultOf(number) is { } bad) fault ??= new($"{place}/values/{Escape(metric.Name)}", bad.Type, bad.Detail);
             else cells.Add(new(metric, number.Value));
         }
@@ -322,7 +322,7 @@ internal sealed class ReadingsBody(KnownSource source, DateTimeOffset now)
 
     private static string Unknown(string? metric) => metric is null ? "The column names no metric." : $"This source has no metric '{metric}'.";
 
-    private static string ForLooking(Metric metric) => $"'{metric.Name}' was shared with you for looking only.";
+    private static string ForReading(Metric metric) => $"'{metric.Name}' was shared with you for reading only.";
 
     // A text that is not valid UTF-8 has replacement characters in its stead: GetString would throw.
     private static string Text(ref Utf8JsonReader json)

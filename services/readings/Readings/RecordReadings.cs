@@ -7,8 +7,7 @@ namespace OpenReadings.Readings;
 
 /// <summary>
 /// Stores readings of one source, as rows, as columns or as a stream of lines. Good items are stored, bad ones are named;
-/// sending the same again changes nothing and says so. Everything of a request is stored in one transaction. 403 where all that
-/// is named was shared for looking only.
+/// sending the same again changes nothing and says so. Everything of a request is stored in one transaction.
 /// </summary>
 public static class RecordReadings
 {
@@ -16,6 +15,9 @@ public static class RecordReadings
 
     public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/sources/{sourceId:guid}/readings", HandleAsync)
         .WithName("RecordReadings").WithSummary("Store readings of a source: rows, columns, or one row a line (application/x-ndjson)")
+        .WithDescription(
+            "An item that names a metric which was shared with you for reading only is rejected as access-too-low, one outside of your window as "
+            + "outside-window; the others are stored. 403 access-too-low where every item names such a metric.")
         // The body is read by hand, and the filter would look through the others, the person too, at each reading.
         .DisableValidation()
         .Produces<Response>().WithExample(
@@ -53,7 +55,7 @@ public static class RecordReadings
         var outcomes = new Outcome[given.Items];
         var all = given.Series.Where(rows => rows.Count > 0).ToArray();
         if (all.Length == 0)
-            return given.NamesOnlyWhatIsForLooking ? throw KnownSource.Refused(Access.Write) : Summary(outcomes, given.Rejected);
+            return given.IsWhollyTooLow ? throw KnownSource.Refused(Access.Write) : Summary(outcomes, given.Rejected);
 
         await using var batch = database.Batch(source.As(user));
         foreach (var rows in all)

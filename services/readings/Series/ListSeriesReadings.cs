@@ -12,7 +12,7 @@ public static class ListSeriesReadings
         .WithExample(null,
             """
             {"readings": [{"at": "2026-11-20T07:30:00+02:00", "value": 58, "source_id": "0190f3d2-77aa-7c31-9d1e-2b8c1f0a5e44",
-                           "metric": "heart_rate"}], "unit": "/min"}
+                           "metric": "heart_rate", "written_by": "0190f3d2-0001-7b00-8000-000000000008"}], "unit": "/min"}
             """);
 
     private static async Task<IResult> HandleAsync(

@@ -41,7 +41,7 @@ internal sealed record KnownSource(Guid SourceId, int Version, string? TimeZone,
         if (Access < access) throw Refused(access);
     }
 
-    /// <summary>False where it is shared for looking only.</summary>
+    /// <summary>False where it is shared for reading only.</summary>
     public bool MayWrite(Metric metric) => !IsShared || metric.Access >= Access.Write;
 
     /// <summary>403 where one of them is shared for looking only, or for writing at other times: what reaches out of a window would be passed over in silence.</summary>

@@ -304,6 +304,15 @@ public sealed class MailTests(MailingService service) : IClassFixture<MailingSer
         await closed.InitializeAsync();
         await closed.PostAsync("accounts", new { email = "a@example.org", password = Person.FirstPassword }).RefusedAsync(Forbidden, "invitation-required");
         await closed.PostAsync("accounts", new { email = "a@example.org", password = Person.FirstPassword, invitation = "om_made-up" }).RefusedAsync(BadRequest, "invalid-invitation");
+
+        using var browser = new Browser(closed);
+        await browser.GetAsync("/identity/sign-up");
+        Assert.Contains("You need an invitation here", browser.Html, StringComparison.Ordinal);
+        await browser.SendAsync(("email", "a@example.org"), ("password", Person.FirstPassword));
+        Assert.Equal((Forbidden, true), (browser.Status, browser.Html.Contains("Signing up is by invitation only.", StringComparison.Ordinal)));
+        await browser.SendAsync(("password", Person.FirstPassword), ("invitation", "om_made-up"));
+        Assert.Equal((BadRequest, true), (browser.Status, browser.Html.Contains("The invitation is unknown", StringComparison.Ordinal)));
+        Assert.Empty(await closed.SqlAsync<Guid>("select user_id from accounts"));
     }
 
     [Fact]
