@@ -61,8 +61,14 @@ public static class Problems
                 or TimeoutException => Of(503, "temporarily-unavailable", "The database does not answer. Try again."),
             _ => Of(500, "internal-error", "Something went wrong here. The traceId finds it in our log."),
         };
-        if (answer.StatusCode == 503) http.Response.Headers.RetryAfter = "2";
+        SayWhenAgain(http, answer.StatusCode);
         await answer.ExecuteAsync(http);
+    }
+
+    /// <summary>What is away or full now may not be so in a moment.</summary>
+    public static void SayWhenAgain(HttpContext http, int status)
+    {
+        if (status == 503) http.Response.Headers.RetryAfter = "2";
     }
 
     private static ProblemHttpResult Malformed(JsonException json)

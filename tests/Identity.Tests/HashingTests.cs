@@ -3,6 +3,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging.Abstractions;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Passwords;
+using OpenReadings.Identity.Tests.OAuth;
 using static System.Net.HttpStatusCode;
 
 namespace OpenReadings.Identity.Tests;
@@ -113,6 +114,20 @@ public sealed class HashingTests(HashingTests.SmallService service) : IClassFixt
             Assert.NotNull(answer.Headers.RetryAfter);
             await Task.FromResult(answer).RefusedAsync(ServiceUnavailable, "busy");
         }
+    }
+
+    [Fact]
+    public async Task Whom_there_is_no_room_for_is_told_so_by_a_page_where_they_came_by_one()
+    {
+        var browsers = Enumerable.Range(0, 24).Select(_ => new Browser(service)).ToList();
+        await Task.WhenAll(browsers.Select(browser => browser.GetAsync("/identity/sign-up")));
+        await Task.WhenAll(browsers.Select(browser => browser.SendAsync(("email", $"{Guid.NewGuid():N}@example.org"), ("password", Person.FirstPassword))));
+        Assert.Contains(browsers, browser => browser.Status == OK);
+        var refused = browsers.Where(browser => browser.Status != OK).ToList();
+        Assert.NotEmpty(refused);
+        Assert.All(refused, browser => Assert.Equal(
+            (ServiceUnavailable, "2", true), (browser.Status, browser.Headers.RetryAfter?.ToString(), browser.Html.Contains("<p>Too many people", StringComparison.Ordinal))));
+        browsers.ForEach(browser => browser.Dispose());
     }
 
     private async Task<long> WorkOfAsync(Func<Task<HttpResponseMessage>> request)

@@ -1,5 +1,4 @@
 using Microsoft.AspNetCore.Http.HttpResults;
-using Microsoft.AspNetCore.WebUtilities;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.Accounts;
 using OpenReadings.Identity.OAuth;
@@ -12,7 +11,7 @@ namespace OpenReadings.Identity.Pages;
 /// </summary>
 public static class ForgottenPassword
 {
-    private const string Path = "/identity/forgotten-password";
+    public const string Path = "/identity/forgotten-password";
 
     public static void Map(IEndpointRouteBuilder routes)
     {
@@ -20,9 +19,6 @@ public static class ForgottenPassword
             ShowAsync(http, sessions, page, @return, email)).ExcludeFromDescription();
         routes.MapPost("/forgotten-password", HandleAsync).DisableAntiforgery().ExcludeFromDescription();
     }
-
-    /// <summary>Its address, on the way to one of our own pages.</summary>
-    public static string PathTo(string next, string? email) => QueryHelpers.AddQueryString(Path, new Dictionary<string, string?> { ["return"] = next, ["email"] = email });
 
     /// <summary>What mails lead to that tell of something somebody else may have done.</summary>
     public static string LinkOf(string issuer) => $"{issuer}/forgotten-password";

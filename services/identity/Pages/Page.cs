@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Components;
 using Microsoft.AspNetCore.Components.Web;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.WebUtilities;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.OAuth;
 
@@ -32,6 +33,9 @@ public sealed class Page(IServiceProvider services, ILoggerFactory loggers)
         ? string.Join(' ', ((ProblemItem[])errors!).Select(item => item.Detail))
         : problem.ProblemDetails.Detail;
 
+    /// <summary>The address of a page that leads on to another one of ours, with what is known of who comes.</summary>
+    public static string PathTo(string page, string next, string? email) => QueryHelpers.AddQueryString(page, new Dictionary<string, string?> { ["return"] = next, ["email"] = email });
+
     /// <summary>A day as pages say it.</summary>
     public static string Day(DateTimeOffset at) => at.ToString("yyyy-MM-dd", System.Globalization.CultureInfo.InvariantCulture);
 
@@ -47,6 +51,10 @@ public static class PageRoutes
         var http = context.HttpContext;
         try { return await next(context); }
         catch (RefusedException e) { return await http.RequestServices.GetRequiredService<Page>().ShowErrorAsync(http, e.Message); }
-        catch (ProblemException e) { return await http.RequestServices.GetRequiredService<Page>().ShowErrorAsync(http, e.Message, e.Status); }
+        catch (ProblemException e)
+        {
+            Problems.SayWhenAgain(http, e.Status);
+            return await http.RequestServices.GetRequiredService<Page>().ShowErrorAsync(http, e.Message, e.Status);
+        }
     });
 }

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Microsoft.AspNetCore.WebUtilities;
 using OpenReadings.Chassis;
 using OpenReadings.Identity.External;
 using OpenReadings.Identity.Factors;
@@ -11,7 +10,7 @@ namespace OpenReadings.Identity.Pages;
 /// <summary>The page where a person signs in before they are asked something. Its login is one of theirs: listed, and ended like others.</summary>
 public static class SignInOnPage
 {
-    private const string Path = "/identity/sign-in";
+    public const string Path = "/identity/sign-in";
     internal const string LoginScope = "openid";
 
     private sealed record Begun(Guid LoginId);
@@ -24,9 +23,7 @@ public static class SignInOnPage
     }
 
     /// <summary>Sends a person to sign in, and from there to one of our own pages.</summary>
-    public static IResult First(string next, string? email) => new SeeOther(PathTo(next, email));
-
-    internal static string PathTo(string next, string? email) => QueryHelpers.AddQueryString(Path, new Dictionary<string, string?> { ["return"] = next, ["email"] = email });
+    public static IResult First(string next, string? email) => new SeeOther(Page.PathTo(Path, next, email));
 
     // Only where a question of ours waits: a page of somebody else must not be what follows our own. And only what can stand in a header.
     internal static bool IsOurs(string? next) =>

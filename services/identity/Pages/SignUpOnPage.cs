@@ -14,7 +14,7 @@ namespace OpenReadings.Identity.Pages;
 /// </summary>
 public static class SignUpOnPage
 {
-    private const string Path = "/identity/sign-up";
+    public const string Path = "/identity/sign-up";
 
     public static void Map(IEndpointRouteBuilder routes)
     {
@@ -22,9 +22,6 @@ public static class SignUpOnPage
             ShowAsync(http, config, sessions, page, new(email, null, null, null, invitation), @return)).ExcludeFromDescription();
         routes.MapPost("/sign-up", HandleAsync).DisableAntiforgery().ExcludeFromDescription();
     }
-
-    /// <summary>Its address, on the way to one of our own pages.</summary>
-    public static string PathTo(string next, string? email) => QueryHelpers.AddQueryString(Path, new Dictionary<string, string?> { ["return"] = next, ["email"] = email });
 
     /// <summary>What the mail of an invitation leads to.</summary>
     public static string LinkOf(string issuer, string email, string invitation) =>
@@ -54,6 +51,6 @@ public static class SignUpOnPage
         page.ShowAsync<SignUpPage>(http, new()
         {
             ["FormToken"] = sessions.FormTokenFor(http), ["Return"] = SignInOnPage.IsOurs(next) ? next : null, ["Wanted"] = wanted, ["Problem"] = problem,
-            ["AsksForInvitation"] = wanted.Invitation is not null || SignUp.IsByInvitationOnly(config), ["NeedsInvitation"] = SignUp.IsByInvitationOnly(config),
+            ["NeedsInvitation"] = SignUp.IsByInvitationOnly(config),
         }, status);
 }

@@ -7,7 +7,12 @@ using OpenReadings.Chassis;
 namespace OpenReadings.Readings;
 
 /// <summary>The newest value of a metric, and who wrote it where that was somebody else.</summary>
-internal readonly record struct LatestValue(long At, short Offset, double Value, Guid? WrittenBy);
+internal readonly record struct LatestValue(long At, short Offset, double Value, Guid? WrittenBy)
+{
+    /// <summary>From the columns after the first: at, utc_offset, value, written_by.</summary>
+    public static LatestValue Of(NpgsqlDataReader reader, CurrentUser user) => new(
+        reader.GetFieldValue<long>(1), reader.GetInt16(2), reader.GetDouble(3), reader.IsDBNull(4) ? null : Writer.Shown(reader.GetGuid(4), user));
+}
 
 /// <summary>The newest value of each metric of a source, or of those that are named, in one call.</summary>
 public static class GetLatest
@@ -123,7 +128,7 @@ public static class GetLatest
     private static async Task<LatestValue?[]> FillAsync(NpgsqlDataReader reader, CurrentUser user, LatestValue?[] latest, CancellationToken ct)
     {
         while (await reader.ReadAsync(ct))
-            latest[reader.GetInt64(0) - 1] = new(reader.GetFieldValue<long>(1), reader.GetInt16(2), reader.GetDouble(3), reader.IsDBNull(4) ? null : Writer.Shown(reader.GetGuid(4), user));
+            latest[reader.GetInt64(0) - 1] = LatestValue.Of(reader, user);
         return latest;
     }
 

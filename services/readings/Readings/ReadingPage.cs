@@ -52,7 +52,7 @@ internal sealed class ReadingPage(Metric[] metrics, CurrentUser? tells)
     public double Value(int row, int metric) => values[row * metrics.Length + metric];
 
     /// <summary>Who wrote a value, where that was not its owner and the reader may know.</summary>
-    public Guid? Writer(int row, int metric) => HasWriters && writerOf[row * metrics.Length + metric] is >= 0 and var place ? writers[place] : null;
+    public Guid? WriterOf(int row, int metric) => HasWriters && writerOf[row * metrics.Length + metric] is >= 0 and var place ? writers[place] : null;
 
     public bool HasWriters => writers.Count > 0;
 
@@ -117,7 +117,7 @@ internal sealed class ReadingPage(Metric[] metrics, CurrentUser? tells)
                 if (place[slot] < 0 || reader.IsDBNull(3 + slot)) continue;
                 var cell = values.Count - metrics.Length + place[slot];
                 values[cell] = reader.GetDouble(3 + slot);
-                if (slot < by.Length && Readings.Writer.Shown(by[slot], tells!.Value) is { } writer) Tell(cell, writer);
+                if (slot < by.Length && Writer.Shown(by[slot], tells!.Value) is { } writer) Tell(cell, writer);
             }
         }
     }

@@ -57,7 +57,7 @@ internal sealed class RowWriter : IDisposable
         }
         for (var i = 0; page.HasWriters && i < names.Length; i++)
         {
-            if (page.Writer(row, i) is not { } writer) continue;
+            if (page.WriterOf(row, i) is not { } writer) continue;
             Append(isTold ? ","u8 : "},\"written_by\":{"u8);
             isTold = true;
             Append(names[i]);

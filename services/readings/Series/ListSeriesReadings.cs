@@ -48,7 +48,7 @@ public static class ListSeriesReadings
         var rows = new List<(int Series, LatestValue Value)>();
         await using (var reader = await batch.ExecuteReaderAsync(ct))
             while (await reader.ReadAsync(ct))
-                rows.Add(((int)reader.GetInt64(0) - 1, new(reader.GetFieldValue<long>(1), reader.GetInt16(2), reader.GetDouble(3), reader.IsDBNull(4) ? null : Writer.Shown(reader.GetGuid(4), user))));
+                rows.Add(((int)reader.GetInt64(0) - 1, LatestValue.Of(reader, user)));
         rows.RemoveRange(0, Math.Min(rows.TakeWhile(row => row.Value.At == behind).Count(), within));
 
         string? next = null;
