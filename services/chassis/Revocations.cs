@@ -8,12 +8,14 @@ using Microsoft.Extensions.Logging;
 namespace OpenReadings.Chassis;
 
 /// <summary>
-/// What ends access tokens before they expire: a login that was ended, an account that was disabled or deleted. Identity is asked twice a
-/// second what is new. While it is away the last answer stays good: tokens are believed for ten minutes at most.
+/// What ends access tokens before they expire: a login that was ended, an account that was disabled or deleted. Identity is
+/// asked what is new, and answers when something is. While it is away the last answer stays good: tokens are believed for ten minutes at most.
 /// </summary>
 public sealed class Revocations(HttpClient identity, Uri address, TimeProvider clock, ILogger<Revocations> log) : BackgroundService
 {
     private const int WorthSaying = 10;
+    // Seconds that a question may stay open. A machine that is gone without a word is noticed that much later.
+    private const int Wait = 5;
     private static readonly TimeSpan Again = TimeSpan.FromMilliseconds(500), Patience = TimeSpan.FromSeconds(2), Kept = TimeSpan.FromHours(1);
     private readonly ConcurrentDictionary<Guid, (DateTimeOffset IssuedUntil, DateTimeOffset KnownSince)> marks = [];
     private string next = "0";
@@ -38,26 +40,32 @@ public sealed class Revocations(HttpClient identity, Uri address, TimeProvider c
     /// <summary>A service that has just started knows what was revoked before it serves, if identity is there to say it.</summary>
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
-        await AskAsync(cancellationToken);
+        await AskAsync(0, cancellationToken);
         await base.StartAsync(cancellationToken);
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(Again, clock);
-        while (await timer.WaitForNextTickAsync(stoppingToken)) await AskAsync(stoppingToken);
+        while (true)
+        {
+            var pause = Task.Delay(Again, clock, stoppingToken);
+            await AskAsync(Wait, stoppingToken);
+            await pause;
+        }
     }
 
-    /// <summary>Asks once. Fails quietly, but for five seconds in a row: the next is half a second away.</summary>
-    public async Task AskAsync(CancellationToken ct)
+    /// <summary>
+    /// Asks once, for what is new or will be within so many seconds. Fails quietly, but for five seconds in a row: the next is half a second away.
+    /// </summary>
+    public async Task AskAsync(int wait, CancellationToken ct)
     {
         try
         {
-            // Twice a second the same question would be most of what a collector sees.
+            // Always the same question would be most of what a collector sees.
             using var quiet = OpenTelemetry.SuppressInstrumentationScope.Begin();
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
-            limit.CancelAfter(Patience);
-            var answer = (await identity.GetFromJsonAsync<Answer>(new Uri($"{address}?after={next}"), Json.Options, limit.Token))!;
+            limit.CancelAfter(TimeSpan.FromSeconds(wait) + Patience);
+            var answer = (await identity.GetFromJsonAsync<Answer>(new Uri($"{address}?after={next}&wait={wait}"), Json.Options, limit.Token))!;
             var now = clock.GetUtcNow();
             foreach (var (mark, until) in answer.Revocations)
                 marks.AddOrUpdate(new Guid(Convert.FromBase64String(mark)), (until ?? DateTimeOffset.MaxValue, now),

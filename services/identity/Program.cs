@@ -34,6 +34,7 @@ builder.Services.AddSingleton<Sealer>().AddSingleton<KeySealer>();
 builder.Services.AddSingleton<SealAnew>().AddHostedService(services => services.GetRequiredService<SealAnew>());
 builder.Services.AddSingleton<SecondFactor>().AddSingleton<PasswordAgain>().AddSingleton<PasskeyCeremony>();
 builder.Services.AddSingleton<TokenIssuer>();
+builder.Services.AddSingleton<RevocationWatch>();
 builder.Services.AddSingleton<KnownClients>().AddSingleton<RateLimits.IProveClients>(services =>
     services.GetRequiredService<KnownClients>());
 builder.Services.AddSingleton<SignInBudget>();

@@ -101,10 +101,10 @@ public sealed class AnswerTests(Notebook notebook)
         issuer.Revoked.Add(new(Mark("person", bob.Subject), bob.IssuedAt));
         issuer.Revoked.Add(new(Mark("person", eve.Subject), eve.IssuedAt.AddSeconds(-1)));
         Assert.False(revocations.Refuses(ada));
-        await revocations.AskAsync(Ct);
+        await revocations.AskAsync(0, Ct);
         Assert.Equal((true, true, false), (revocations.Refuses(ada), revocations.Refuses(bob), revocations.Refuses(eve)));
         await issuer.DisposeAsync();
-        await revocations.AskAsync(Ct);
+        await revocations.AskAsync(0, Ct);
         Assert.Equal((true, true, false), (revocations.Refuses(ada), revocations.Refuses(bob), revocations.Refuses(eve)));
     }
 

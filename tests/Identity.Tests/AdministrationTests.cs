@@ -126,6 +126,36 @@ public sealed class AdministrationTests(IdentityService service)
         var raw = await service.Anonymous().GetStringAsync("/identity/v1/revocations", Ct);
         Assert.DoesNotContain(login.ToString(), raw, StringComparison.Ordinal);
         await service.Anonymous().GetAsync("/identity/v1/revocations?after=x", Ct).RefusedAsync(BadRequest, "invalid-after");
+        await service.Anonymous().GetAsync("/identity/v1/revocations?wait=21", Ct).RefusedAsync(BadRequest, "invalid-wait");
+    }
+
+    [Fact]
+    public async Task Who_waits_for_what_is_revoked_is_told_when_it_is_and_that_nothing_was_when_the_time_is_over()
+    {
+        await using var alone = new IdentityService();
+        await alone.InitializeAsync();
+        async Task<Revocations.Answer> AskAsync(string after, int wait) =>
+            (await alone.Anonymous().GetFromJsonAsync<Revocations.Answer>($"/identity/v1/revocations?after={after}&wait={wait}", Json.Options, Ct))!;
+        var ada = await Person.SignedInAsync(alone);
+        var begin = await AskAsync("0", 0);
+        Assert.Empty(begin.Revocations);
+
+        var (first, second) = (AskAsync(begin.Next, 20), AskAsync(begin.Next, 20));
+        Assert.Empty((await AskAsync(begin.Next, 1)).Revocations);
+        Assert.False(first.IsCompleted || second.IsCompleted);
+        (await ada.Http.DeleteAsync("/identity/v1/logins/current", Ct)).EnsureSuccessStatusCode();
+        var mark = Assert.Single((await first).Revocations).Mark;
+        Assert.Equal(mark, Assert.Single((await second).Revocations).Mark);
+        // And again after a change, whose mark may be said more than once.
+        await ada.SignInAsync();
+        var third = AskUntilOtherAsync();
+        (await ada.Http.DeleteAsync("/identity/v1/logins/current", Ct)).EnsureSuccessStatusCode();
+        await third;
+
+        async Task AskUntilOtherAsync()
+        {
+            for (var answer = await AskAsync("0", 0); answer.Revocations.All(one => one.Mark == mark); answer = await AskAsync(answer.Next, 20)) await Task.Delay(20, Ct);
+        }
     }
 
     private async Task<Person> AdministratorAsync()
