@@ -21,6 +21,12 @@ public sealed class ProblemException(int status, string type, string detail, par
     public IReadOnlyList<ProblemItem> Errors => errors;
 }
 
+/// <summary>Of routes whose answers people read in a browser (metadata of an endpoint): makes of a problem what they are shown.</summary>
+public interface IShowProblems
+{
+    Task<IResult> ShowAsync(HttpContext http, ProblemHttpResult problem);
+}
+
 /// <summary>RFC 9457 problem details with a stable kebab-case type, on every error path.</summary>
 public static class Problems
 {
@@ -36,14 +42,14 @@ public static class Problems
             problem.Type = TypeOf(problem.Status ?? 500);
         problem.Title ??= Title(problem.Status ?? 500);
         problem.Extensions.Remove("trace_id");              // the framework's own, named by our policy: it would stand there twice
-        problem.Extensions["traceId"] = Activity.Current?.TraceId.ToString() ?? context.HttpContext.TraceIdentifier;
+        problem.Extensions["traceId"] = TraceIdOf(context.HttpContext);
     });
 
     /// <summary>Turns whatever a handler threw into an answer that says what the caller can do about it.</summary>
     internal static async Task HandleAsync(HttpContext http)
     {
-        var error = http.Features.Get<IExceptionHandlerFeature>()!.Error;
-        var answer = error switch
+        var thrown = http.Features.Get<IExceptionHandlerFeature>()!;
+        await AnswerAsync(http, thrown.Endpoint, thrown.Error switch
         {
             ProblemException problem => Of(problem.Status, problem.Type, problem.Message, [.. problem.Errors]),
             BadHttpRequestException { StatusCode: 413 } => Of(413, "body-too-large", "The request body is larger than this route takes."),
@@ -60,16 +66,20 @@ public static class Problems
             NpgsqlException { IsTransient: true } or NpgsqlException { SqlState: null or PostgresErrorCodes.ReadOnlySqlTransaction }
                 or TimeoutException => Of(503, "temporarily-unavailable", "The database does not answer. Try again."),
             _ => Of(500, "internal-error", "Something went wrong here. The traceId finds it in our log."),
-        };
-        SayWhenAgain(http, answer.StatusCode);
+        });
+    }
+
+    /// <summary>Answers a request of that endpoint with a problem, in the way of the endpoint.</summary>
+    internal static async Task AnswerAsync(HttpContext http, Endpoint? endpoint, ProblemHttpResult problem)
+    {
+        // What is away or full now may not be so in a moment.
+        if (problem.StatusCode == 503) http.Response.Headers.RetryAfter = "2";
+        IResult answer = endpoint?.Metadata.GetMetadata<IShowProblems>() is { } way ? await way.ShowAsync(http, problem) : problem;
         await answer.ExecuteAsync(http);
     }
 
-    /// <summary>What is away or full now may not be so in a moment.</summary>
-    public static void SayWhenAgain(HttpContext http, int status)
-    {
-        if (status == 503) http.Response.Headers.RetryAfter = "2";
-    }
+    /// <summary>What finds a request in our log.</summary>
+    public static string TraceIdOf(HttpContext http) => Activity.Current?.TraceId.ToString() ?? http.TraceIdentifier;
 
     private static ProblemHttpResult Malformed(JsonException json)
     {

@@ -43,7 +43,8 @@ public static class RateLimits
                 var wait = context.Lease.TryGetMetadata(MetadataName.RetryAfter, out var after) ? after : Window;
                 context.HttpContext.Response.Headers.RetryAfter =
                     Math.Max(1, (int)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
-                await Problems.Of(429, "quota-exceeded", "Too many requests. Wait as long as Retry-After says.").ExecuteAsync(context.HttpContext);
+                await Problems.AnswerAsync(context.HttpContext, context.HttpContext.GetEndpoint(),
+                    Problems.Of(429, "quota-exceeded", "Too many requests. Wait as long as Retry-After says."));
             };
         });
     }

@@ -124,6 +124,8 @@ public sealed class StingyIdentity : IdentityService
 /// <summary>The budget of token exchange.</summary>
 public sealed class ClientBudgetTests(StingyIdentity service) : IClassFixture<StingyIdentity>
 {
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
     [Fact]
     public async Task A_client_that_proves_itself_has_a_budget_of_its_own_and_one_that_does_not_has_that_of_its_address()
     {
@@ -133,6 +135,24 @@ public sealed class ClientBudgetTests(StingyIdentity service) : IClassFixture<St
         for (var i = 0; i < 3; i++) Assert.Equal(Unauthorized, (await ExchangeAsync("wrong")).StatusCode);
         Assert.Equal(TooManyRequests, (await ExchangeAsync("wrong")).StatusCode);
         for (var i = 0; i < 6; i++) Assert.Equal(BadRequest, (await ExchangeAsync(IdentityService.SyncSecret)).StatusCode);
+    }
+
+    [Fact]
+    public async Task Who_comes_by_a_page_is_told_by_a_page_that_it_was_too_often_and_that_it_is_too_long()
+    {
+        using var http = service.Anonymous();
+        http.DefaultRequestHeaders.Add("X-Forwarded-For", "203.0.113.50");
+        await SaysAsync(OK, "password", await http.GetAsync("/identity/sign-up", Ct));
+        await SaysAsync(RequestEntityTooLarge, "larger than this route takes", await http.PostAsync("/identity/sign-up", new FormUrlEncodedContent([new("email", new string('a', 2 << 20))]), Ct));
+        await SaysAsync(OK, "password", await http.GetAsync("/identity/sign-up", Ct));
+        using var refused = await http.GetAsync("/identity/sign-up", Ct);
+        await SaysAsync(TooManyRequests, $"Try again in {refused.Headers.RetryAfter} seconds", refused);
+
+        static async Task SaysAsync(HttpStatusCode status, string text, HttpResponseMessage answer)
+        {
+            Assert.Equal((status, "text/html"), (answer.StatusCode, answer.Content.Headers.ContentType?.MediaType));
+            Assert.Contains(text, await answer.Content.ReadAsStringAsync(Ct), StringComparison.Ordinal);
+        }
     }
 
     private async Task<HttpResponseMessage> ExchangeAsync(string secret)

@@ -45,16 +45,23 @@ public sealed class Page(IServiceProvider services, ILoggerFactory loggers)
 
 public static class PageRoutes
 {
-    /// <summary>A form that cannot be read, or that there is no room for at this moment, is answered by a page that says why.</summary>
-    public static TBuilder RefuseByPage<TBuilder>(this TBuilder builder) where TBuilder : IEndpointConventionBuilder => builder.AddEndpointFilter(async (context, next) =>
-    {
-        var http = context.HttpContext;
-        try { return await next(context); }
-        catch (RefusedException e) { return await http.RequestServices.GetRequiredService<Page>().ShowErrorAsync(http, e.Message); }
-        catch (ProblemException e)
+    /// <summary>Whatever is wrong is said by a page: a form that cannot be read, too many requests, no room or no database at this moment.</summary>
+    public static TBuilder RefuseByPage<TBuilder>(this TBuilder builder) where TBuilder : IEndpointConventionBuilder => builder.WithMetadata(new ByPage())
+        .AddEndpointFilter(async (context, next) =>
         {
-            Problems.SayWhenAgain(http, e.Status);
-            return await http.RequestServices.GetRequiredService<Page>().ShowErrorAsync(http, e.Message, e.Status);
-        }
-    });
+            try { return await next(context); }
+            catch (RefusedException e) { return await ByPage.ShowAsync(context.HttpContext, e.Message, 400); }
+        });
+
+    private sealed class ByPage : IShowProblems
+    {
+        public Task<IResult> ShowAsync(HttpContext http, ProblemHttpResult problem) => ShowAsync(http, problem.StatusCode switch
+        {
+            429 => $"Too many requests came from where you are. Try again in {http.Response.Headers.RetryAfter} seconds.",
+            500 => $"Something went wrong here. In our log it is found by {Problems.TraceIdOf(http)}.",
+            _ => problem.ProblemDetails.Detail!,
+        }, problem.StatusCode);
+
+        public static Task<IResult> ShowAsync(HttpContext http, string text, int status) => http.RequestServices.GetRequiredService<Page>().ShowErrorAsync(http, text, status);
+    }
 }
