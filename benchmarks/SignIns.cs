@@ -39,9 +39,9 @@ internal static partial class SignIns
             {
                 var (raw, took) = Hash(turn);
                 (hashed, hashing) = (hashed + raw, hashing + took);
+                Ask(asking, question, turn, alone);
                 (raw, took) = await SignInAsync(platform, people, () => Thread.Sleep(turn));
                 (signedIn, signing) = (signedIn + raw, signing + took);
-                Ask(asking, question, turn, alone);
                 await SignInAsync(platform, people, () => Ask(asking, question, turn, beside));
             }
             if (round == 0)

@@ -77,8 +77,8 @@ public static class ServiceChassis
             new Uri(Required("Identity:Jwks")), provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton(provider => new ApiKeys(provider.GetRequiredService<IHttpClientFactory>().CreateClient("jwks"),
             new Uri(new Uri(Required("Identity:Jwks")), "../v1/api-keys/introspect"), provider.GetRequiredService<TimeProvider>()));
-        // Without the pipeline of outgoing calls: the next question is the retry.
-        services.AddHttpClient("revocations");
+        // Without the pipeline of outgoing calls: the next question is the retry, and soon.
+        services.AddHttpClient("revocations").UseSocketsHttpHandler((sockets, _) => sockets.ConnectTimeout = TimeSpan.FromSeconds(1));
         services.AddSingleton(provider => new Revocations(provider.GetRequiredService<IHttpClientFactory>().CreateClient("revocations"),
             new Uri(new Uri(Required("Identity:Jwks")), "../v1/revocations"), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<Revocations>>()));
         services.AddHostedService(provider => provider.GetRequiredService<Revocations>());

@@ -15,7 +15,7 @@ public sealed class Revocations(HttpClient identity, Uri address, TimeProvider c
 {
     private const int WorthSaying = 10;
     // Seconds that a question may stay open. A machine that is gone without a word is noticed that much later.
-    private const int Wait = 5;
+    private const int Wait = 3;
     private static readonly TimeSpan Again = TimeSpan.FromMilliseconds(500), Patience = TimeSpan.FromSeconds(2), Kept = TimeSpan.FromHours(1);
     private readonly ConcurrentDictionary<Guid, (DateTimeOffset IssuedUntil, DateTimeOffset KnownSince)> marks = [];
     private string next = "0";
@@ -55,7 +55,7 @@ public sealed class Revocations(HttpClient identity, Uri address, TimeProvider c
     }
 
     /// <summary>
-    /// Asks once, for what is new or will be within so many seconds. Fails quietly, but for five seconds in a row: the next is half a second away.
+    /// Asks once, for what is new or will be within so many seconds. Fails quietly, but for ten times in a row: the next is half a second away.
     /// </summary>
     public async Task AskAsync(int wait, CancellationToken ct)
     {

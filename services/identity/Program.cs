@@ -92,6 +92,7 @@ SignUpOnPage.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
 ForgottenPassword.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
 DecideDevice.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
 PasskeysOnPage.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
+PasskeysOnPage.MapForScript(app.MapGroup("/identity").RequireRateLimiting(RateLimits.Sensitive));
 SignInWithProvider.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
 ConnectionsOnPage.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));
 OpenMail.Map(pages.MapGroup("").RequireRateLimiting(RateLimits.Sensitive));

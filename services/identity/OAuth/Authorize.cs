@@ -29,7 +29,7 @@ public static class Authorize
 
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/authorize", AskAsync).RequireRateLimiting(RateLimits.Sensitive)
+        routes.MapGet("/authorize", AskAsync).RequireRateLimiting(RateLimits.Sensitive).RefuseByPage()
             .WithName("Authorize").WithSummary("For browsers: signs a person in, asks whether the application may, and redirects to it with a code (PKCE with S256, always).")
             .WithExample(response: "<!DOCTYPE html>…", responseType: "text/html");
         routes.MapPost("/authorize", DecideAsync).RequireRateLimiting(RateLimits.Sensitive).RefuseByPage().DisableAntiforgery().ExcludeFromDescription();

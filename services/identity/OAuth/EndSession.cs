@@ -15,20 +15,14 @@ public static class EndSession
     {
         routes.MapGet("/end-session", (HttpContext http, Database database, BrowserSession sessions, TokenIssuer tokens, Page page, CancellationToken ct) =>
                 HandleAsync(http, new Form(http.Request.Query), false, database, sessions, tokens, page, ct))
+            .RefuseByPage()
             .WithName("EndSession").WithSummary("For browsers: signs the person out here and of the application that sends them, and redirects to where that has registered.")
             .WithExample(response: "<!DOCTYPE html>…", responseType: "text/html");
         routes.MapPost("/end-session", async (HttpContext http, Database database, BrowserSession sessions, TokenIssuer tokens, Page page, CancellationToken ct) =>
         {
-            try
-            {
-                var form = await Form.OfAsync(http.Request, ct);
-                return await HandleAsync(http, form, form["decision"] is not null && sessions.IsOurs(http, form), database, sessions, tokens, page, ct);
-            }
-            catch (RefusedException e)
-            {
-                return await page.ShowErrorAsync(http, e.Message);
-            }
-        }).DisableAntiforgery().ExcludeFromDescription();
+            var form = await Form.OfAsync(http.Request, ct);
+            return await HandleAsync(http, form, form["decision"] is not null && sessions.IsOurs(http, form), database, sessions, tokens, page, ct);
+        }).RefuseByPage().DisableAntiforgery().ExcludeFromDescription();
     }
 
     private static async Task<IResult> HandleAsync(

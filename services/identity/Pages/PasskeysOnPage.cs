@@ -14,11 +14,12 @@ public static class PasskeysOnPage
     {
         routes.MapGet("/passkeys", async (HttpContext http, Database database, BrowserSession sessions, Page page, CancellationToken ct) =>
             await sessions.FindAsync(http, ct) is { } who ? await ShowAsync(http, who, database, sessions, page, ct) : SignInOnPage.First(Path, null)).ExcludeFromDescription();
-        routes.MapPost("/passkeys/options", AskAsync).DisableAntiforgery().ExcludeFromDescription();
         routes.MapPost("/passkeys", HandleAsync).DisableAntiforgery().ExcludeFromDescription();
     }
 
-    // For our script, which shows the detail of a problem.
+    /// <summary>For our script, which shows the detail of a problem.</summary>
+    public static void MapForScript(IEndpointRouteBuilder routes) => routes.MapPost("/passkeys/options", AskAsync).DisableAntiforgery().ExcludeFromDescription();
+
     private static async Task<IResult> AskAsync(HttpContext http, Database database, BrowserSession sessions, PasswordAgain password, PasskeyCeremony ceremony, CancellationToken ct)
     {
         Form form;

@@ -10,7 +10,8 @@ public sealed class RevocationWatch(Database database, IHostApplicationLifetime 
 {
     /// <summary>Anybody may ask: whoever is one too many gets the answer at once.</summary>
     private const int MostWaiting = 100;
-    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(250);
+    // A look that hangs, at a database that is gone without a word, must not keep others from looking.
+    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(250), Patience = TimeSpan.FromSeconds(1);
     private readonly Lock gate = new();
     private Task looking = Task.CompletedTask;
     private int waiting;
@@ -21,10 +22,16 @@ public sealed class RevocationWatch(Database database, IHostApplicationLifetime 
     /// <summary>Ends when something may have been revoked since this was called.</summary>
     public Task NextAsync()
     {
-        lock (gate) return looking.IsCompleted ? looking = LookAsync() : looking;
+        lock (gate)
+        {
+            if (!looking.IsCompleted) return looking;
+            // It outlives the request that began it, and belongs to no trace.
+            using var flow = ExecutionContext.SuppressFlow();
+            return looking = Task.Run(LookAsync);
+        }
     }
 
-    /// <summary>Whether the caller is to look again; not so when the time is over, too many wait or the service stops.</summary>
+    /// <summary>Whether the caller is to look again; not so when the time is over, too many wait, the database hangs or the service stops.</summary>
     public async Task<bool> WaitAsync(Task next, TimeSpan limit, CancellationToken ct)
     {
         if (limit <= TimeSpan.Zero) return false;
@@ -46,10 +53,12 @@ public sealed class RevocationWatch(Database database, IHostApplicationLifetime 
         do
         {
             await Task.Delay(Pace, lifetime.ApplicationStopping);
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(lifetime.ApplicationStopping);
+            limit.CancelAfter(Patience);
             var look = (await database.ReadUnownedAsync<Look>(
                 """
                 select exists (select from revocations where added_by >= @seen::xid8) as is_more, pg_snapshot_xmin(pg_current_snapshot())::text as next
-                """, new { seen }, lifetime.ApplicationStopping))[0];
+                """, new { seen }, limit.Token))[0];
             seen = look.Next;
             if (look.IsMore) return;
         }

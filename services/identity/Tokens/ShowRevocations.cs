@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using OpenReadings.Chassis;
 
@@ -17,7 +18,7 @@ public static class ShowRevocations
         .WithName("ShowRevocations")
         .WithSummary("What was revoked in the last hour and after the answer that said this 'next': a mark is the first 16 bytes of the SHA-256 of 'login {sid}' or 'person {sub}', in base64.")
         .WithDescription(
-            "Where nothing is new, the answer waits for it, as many seconds as 'wait' says, 20 at most; an empty list says that the time is over. Ask again with "
+            "Where nothing is new, the answer waits for it, as many seconds as 'wait' says, 20 at most; an empty list says that nothing was so far. Ask again with "
             + "the answer's 'next', and not before half a second after the last question. What was said may be said again.")
         .DisableHttpMetrics()                               // how long it waited says nothing of how fast we are
         .WithExample(response: """{"revocations": [{"mark": "3q2+7wAAAAAAAAAAAAAAAA==", "issued_until": null}], "next": "48213"}""");
@@ -25,7 +26,7 @@ public static class ShowRevocations
     private static async Task<Results<Ok<Revocations.Answer>, ProblemHttpResult>> HandleAsync(
         Database database, RevocationWatch watch, TimeProvider clock, HttpResponse response, CancellationToken ct, string after = "0", int wait = 0)
     {
-        if (!ulong.TryParse(after, out _)) return Problems.Of(400, "invalid-after", "'after' is what an earlier answer said as 'next'.");
+        if (!ulong.TryParse(after, out var asked)) return Problems.Of(400, "invalid-after", "'after' is what an earlier answer said as 'next'.");
         if (wait is < 0 or > LongestWait) return Problems.Of(400, "invalid-wait", $"'wait' is a number of seconds, {LongestWait} at most.");
         response.Headers.CacheControl = "no-store";
         var (begun, limit) = (clock.GetTimestamp(), TimeSpan.FromSeconds(wait));
@@ -33,6 +34,8 @@ public static class ShowRevocations
         {
             var next = wait > 0 ? watch.NextAsync() : Task.CompletedTask;      // before the look: nothing falls between the two
             var answer = await LookAsync(database, after, ct);
+            // From before a restore, or a failover that lost transactions: what it says is missing could be anything.
+            if (ulong.Parse(answer.Next, CultureInfo.InvariantCulture) < asked) return TypedResults.Ok(await LookAsync(database, "0", ct));
             if (answer.Revocations.Count > 0 || !await watch.WaitAsync(next, limit - clock.GetElapsedTime(begun), ct)) return TypedResults.Ok(answer);
         }
     }
