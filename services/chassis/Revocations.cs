@@ -13,13 +13,13 @@ namespace OpenReadings.Chassis;
 /// </summary>
 public sealed class Revocations(HttpClient identity, Uri address, TimeProvider clock, ILogger<Revocations> log) : BackgroundService
 {
-    private const int WorthSaying = 10;
     // Seconds that a question may stay open. A machine that is gone without a word is noticed that much later.
     private const int Wait = 3;
-    private static readonly TimeSpan Again = TimeSpan.FromMilliseconds(500), Patience = TimeSpan.FromSeconds(2), Kept = TimeSpan.FromHours(1);
+    private static readonly TimeSpan Again = TimeSpan.FromMilliseconds(500), Patience = TimeSpan.FromSeconds(2), WorthSaying = TimeSpan.FromSeconds(5), Kept = TimeSpan.FromHours(1);
     private readonly ConcurrentDictionary<Guid, (DateTimeOffset IssuedUntil, DateTimeOffset KnownSince)> marks = [];
     private string next = "0";
-    private int failures;
+    private DateTimeOffset? failsSince;
+    private bool isSaid;
 
     /// <param name="Mark">First 16 bytes of the SHA-256 of <c>login &lt;id&gt;</c> or <c>person &lt;id&gt;</c>, base64.</param>
     /// <param name="IssuedUntil">Tokens issued until then are refused; null for all.</param>
@@ -55,7 +55,7 @@ public sealed class Revocations(HttpClient identity, Uri address, TimeProvider c
     }
 
     /// <summary>
-    /// Asks once, for what is new or will be within so many seconds. Fails quietly, but for ten times in a row: the next is half a second away.
+    /// Asks once, for what is new or will be within so many seconds. Fails quietly, but for five seconds without an answer: the next is half a second away.
     /// </summary>
     public async Task AskAsync(int wait, CancellationToken ct)
     {
@@ -73,12 +73,15 @@ public sealed class Revocations(HttpClient identity, Uri address, TimeProvider c
             foreach (var (mark, (_, since)) in marks)
                 if (now - since > Kept) marks.TryRemove(mark, out _);
             next = answer.Next;
-            if (failures >= WorthSaying) log.LogInformation("Revoked tokens are known again");
-            failures = 0;
+            if (isSaid) log.LogInformation("Revoked tokens are known again");
+            (failsSince, isSaid) = (null, false);
         }
         catch (Exception e) when (!ct.IsCancellationRequested)
         {
-            if (++failures == WorthSaying) log.LogWarning("Which tokens were revoked cannot be asked: the last answer stays good. {Reason}", e.Message);
+            failsSince ??= clock.GetUtcNow();
+            if (isSaid || clock.GetUtcNow() - failsSince < WorthSaying) return;
+            isSaid = true;
+            log.LogWarning("Which tokens were revoked cannot be asked at {Address}: the last answer stays good. {Reason}", address, e.Message);
         }
     }
 }
